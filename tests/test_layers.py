@@ -28,8 +28,8 @@ for module in pkgutil.iter_modules(saeprobe.plugin.__path__):
 
 from saeprobe.claims import Claim
 from saeprobe.verdicts import decide
-from saeprobe.evidence.evidence import Recorder
-from saeprobe.evidence.evidence import recording
+from saeprobe.evidence import Recorder
+from saeprobe.evidence import recording
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded import Stated

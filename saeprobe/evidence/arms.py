@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from saeprobe.captures import Continuations
+from saeprobe.evidence import Evidence, Terms
 from saeprobe.evidence.bounds import ALWAYS_RULE
 from saeprobe.evidence.controls.draws import greater_arm
-from saeprobe.evidence.evidence import Evidence, Terms
 from saeprobe.evidence.greater import greater
 from saeprobe.evidence.values import Margin, Measurement, is_number
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import Trials, alone, trials_of
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
 from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value

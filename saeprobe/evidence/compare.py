@@ -9,10 +9,10 @@ from math import inf
 from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
+from saeprobe.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.controls.draws import greater_arm
 from saeprobe.evidence.counts import about_in_words, recorded_apart
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater

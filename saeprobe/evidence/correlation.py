@@ -10,8 +10,8 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun, Over
+from saeprobe.evidence import Evidence, EvidenceOutcome, Needed, Terms, current_terms, record
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, current_terms, record
 from saeprobe.evidence.units import needed, needed_in_words, sample_of, unit_values
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import COUNTED, Evidence, Judged, Kind, Sample, Terms, UnitValue, towards
+from saeprobe.evidence import COUNTED, Evidence, Judged, Kind, Sample, Terms, UnitValue, towards
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.files import against, amount, number, p_value, span

@@ -9,12 +9,12 @@ import numpy as np
 
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
+from saeprobe.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import about_in_words, untested
-from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import Compared, compare, mean_by, needed, needed_in_words, raised_by, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features

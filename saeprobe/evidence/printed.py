@@ -8,8 +8,8 @@ from math import inf, sqrt
 from typing import Final, NamedTuple, Protocol
 
 from saeprobe.claims import NotRun, Over, Published
+from saeprobe.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Quantity
 from saeprobe.files import is_share, span

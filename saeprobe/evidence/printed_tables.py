@@ -12,8 +12,8 @@ from statistics import NormalDist
 import numpy as np
 
 from saeprobe.claims import Published, did_you_mean
+from saeprobe.evidence import Evidence, EvidenceOutcome, Terms, current_terms, record
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Terms, current_terms, record
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import PrintedNumber
 from saeprobe.files import number, p_value, span, visible

@@ -9,8 +9,8 @@ from typing import overload
 import numpy as np
 
 from saeprobe.claims import Published
+from saeprobe.evidence import Evidence, Judged, Terms, current_terms, record
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
 from saeprobe.evidence.greater import side_by_side
 from saeprobe.evidence.printed import as_published, behind, same_prompts, sampling, sampling_error
 from saeprobe.evidence.printed_tables import ratio_of_printed

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Needed, Sample, Terms, UnitValue
+from saeprobe.evidence import Needed, Sample, Terms, UnitValue
 from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts.wordings import copies_in_words, looked_at, partners, unit_of, unpaired_in_words
 from saeprobe.statistics.intervals import MOST_UNITS, Spread, hall, least_units

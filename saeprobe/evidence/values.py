@@ -12,7 +12,7 @@ import numpy as np
 
 from saeprobe.captures import Continuations
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Evidence
+from saeprobe.evidence import Evidence
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.features import RecordedRun
 from saeprobe.files import visible

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
+from saeprobe.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record, towards
 from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, verdict_of, weighted
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record, towards
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares

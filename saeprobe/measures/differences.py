@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 
 from saeprobe.claims import NotRun, Published
+from saeprobe.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.bounds import always
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.printed import PROMPTS, as_published
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Comparable, Measurement, Quantity

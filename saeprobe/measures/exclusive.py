@@ -14,11 +14,11 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun
+from saeprobe.evidence import ControlResult, Evidence, Terms, current_terms, record, towards
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
 from saeprobe.evidence.counts import summaries
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, current_terms, record, towards
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of, unit_values
 from saeprobe.evidence.values import Summary

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import current_terms
+from saeprobe.evidence import current_terms
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.measures.reading import Readable, by_prompt, captured, firing, grouped, refuse_apart, refuse_more, topics

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.evidence.evidence import Evidence, Needed
+from saeprobe.evidence import Evidence, Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
 from saeprobe.prompts.wordings import PickedFeature, copies, copies_in_words, unit_of

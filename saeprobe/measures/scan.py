@@ -7,10 +7,10 @@ from math import ceil, inf
 
 import numpy as np
 
+from saeprobe.evidence import Evidence, Needed, Sample, Terms, current_terms, record
 from saeprobe.evidence.controls import refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, current_terms, record
 from saeprobe.evidence.near import one_near
 from saeprobe.evidence.units import unit_values
 from saeprobe.features import Features

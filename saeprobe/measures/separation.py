@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from saeprobe.claims import NotRun
+from saeprobe.evidence import Evidence, Judged, Sample, Terms, as_looked, current_terms, record
 from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import with_interval
-from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, as_looked, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import activation, firing_rate

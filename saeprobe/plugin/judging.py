@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import pytest
 
 from saeprobe.claims import Claim, NotRun, Verdict, members
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of

@@ -17,8 +17,8 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from saeprobe import evidence as measured
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
-from saeprobe.evidence import evidence as measured
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import HIDDEN, FileError, UnusableError, load_json, quoted, shortened, write_whole
 from saeprobe.git import REPORTS, leave_out

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
-from saeprobe.evidence.evidence import Answer
+from saeprobe.evidence import Answer
 from saeprobe.report import planned_name, shape
 from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
 from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from saeprobe.claims import WORDS, NonReproduction, Outcome, Word
 from saeprobe.claims import Control as ControlName
-from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
+from saeprobe.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit

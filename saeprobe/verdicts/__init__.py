@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
+from saeprobe.evidence import Evidence, Kind, Sample
 from saeprobe.evidence.compare import worst_of
-from saeprobe.evidence.evidence import Evidence, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison, another_run, from_nothing, held_against, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, left
 from saeprobe.verdicts.baseline_files import Baseline, Provenance

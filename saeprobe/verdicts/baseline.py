@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from saeprobe.claims import Verdict, Word
-from saeprobe.evidence.evidence import Sample
+from saeprobe.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 

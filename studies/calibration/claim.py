@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from saeprobe.claims import Claim, Control, Over, Published, Verdict
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.verdicts import decide
 from studies.calibration.populations import Population
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from saeprobe import about
+from saeprobe.evidence import Evidence
 from saeprobe.evidence.compare import ordered
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.evidence import Evidence
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features, scan

@@ -10,8 +10,8 @@ import numpy as np
 
 from saeprobe import published
 from saeprobe.captures import Arm, Continuation, Continuations
+from saeprobe.evidence import Evidence
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.evidence import Evidence
 from saeprobe.features import RecordedRun
 from saeprobe.measures import mentions, separates
 from saeprobe.measures import signature as signature_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, UnitValue
+from saeprobe.evidence import ControlResult, Evidence, Needed, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import build_document, planned_name, probe_to_json
 from saeprobe.report.page import write_page

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, build_document, planned_name, probe_to_json, shape, write_report
 from saeprobe.report.shape import Document

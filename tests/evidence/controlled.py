@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
 

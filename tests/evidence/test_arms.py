@@ -10,8 +10,8 @@ import pytest
 from steered import BASE, steered_by
 
 from saeprobe.captures import Continuations
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.compare import about, every, ordered
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.measures import fluency, mentions
 

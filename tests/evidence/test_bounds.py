@@ -9,7 +9,7 @@ import pytest
 from grids import grid, templates
 from scipy.stats import permutation_test
 
-from saeprobe.evidence.evidence import Needed, Recorder, Terms, recording
+from saeprobe.evidence import Needed, Recorder, Terms, recording
 from saeprobe.evidence.units import mean_by, mean_shift
 from saeprobe.statistics.intervals import hall
 

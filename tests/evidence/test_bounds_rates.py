@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest, t
 
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
+from saeprobe.evidence import Evidence, Needed, Recorder, recording
 
 
 def test_twelve_of_twelve_templates_support_more_than_73_percent() -> None:

@@ -9,8 +9,8 @@ import pytest
 from grids import family, grid, summary, templates
 
 from saeprobe.claims import published
+from saeprobe.evidence import Recorder, Terms, recording
 from saeprobe.evidence.compare import about, every
-from saeprobe.evidence.evidence import Recorder, Terms, recording
 from saeprobe.evidence.units import sample_of
 
 HIGH = (10.0, 11, 12, 13)

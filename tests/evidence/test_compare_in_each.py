@@ -7,7 +7,7 @@ from grids import templates
 
 from saeprobe import in_each
 from saeprobe.claims import Claim
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.verdicts import decide
 

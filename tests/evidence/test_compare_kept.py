@@ -10,9 +10,9 @@ from controlled import elsewhere, failing, numbered, under_controls
 from grids import family, grid, summary, templates
 
 from saeprobe.claims import NotRun, published
+from saeprobe.evidence import Evidence, Recorder, Terms, UnitValue, recording
 from saeprobe.evidence import units as needs
 from saeprobe.evidence.compare import about, every, ordering
-from saeprobe.evidence.evidence import Evidence, Recorder, Terms, UnitValue, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.statistics.shifts import paired_shift
 

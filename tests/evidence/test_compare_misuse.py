@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from grids import grid, summary, templates
 
+from saeprobe.evidence import Recorder, recording
 from saeprobe.evidence.compare import about, ordered
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.evidence import Recorder, recording
 
 A, B, C = (templates(style, means) for style, means in (("a", (9, 8)), ("b", (6, 5)), ("c", (3, 2))))
 RNG = np.random.default_rng(0)

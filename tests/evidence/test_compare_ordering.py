@@ -8,9 +8,9 @@ import pytest
 from grids import grid, summary, templates
 
 from saeprobe.claims import Control
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
 from saeprobe.evidence.compare import each_holds as whole
 from saeprobe.evidence.compare import every, ordered
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
 from saeprobe.evidence.values import Measurement
 
 TOP = templates("novice", (30, 31, 32, 33))

@@ -9,7 +9,7 @@ import pytest
 from controlled import TOPICS, failing, numbered, only_control, under_controls, unrun, worded
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 
 

@@ -9,8 +9,8 @@ from controlled import numbered
 from scipy.stats import t as student
 
 from saeprobe.claims import Control
+from saeprobe.evidence import Answer, ControlResult, Evidence, Recorder, Terms, recording
 from saeprobe.evidence.controls import Contrast, Made, answered, verdict_of
-from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, Recorder, Terms, recording
 
 
 def result(name: Control = "length", answer: Answer = "withstood", *, p: float | None = 0.01) -> ControlResult:

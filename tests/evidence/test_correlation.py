@@ -10,8 +10,8 @@ from grids import family, grid, summary
 from scipy.stats import pearsonr
 
 from saeprobe.claims import NotRun
+from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.evidence.correlation import Correlation, correlation
-from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import span
 

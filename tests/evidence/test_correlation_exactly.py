@@ -11,8 +11,8 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 from test_correlation import made, two
 
+from saeprobe.evidence import Recorder, recording
 from saeprobe.evidence.correlation import Correlation, correlation
-from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.files import span
 
 

@@ -12,9 +12,9 @@ from grids import summary
 from scipy.stats import binomtest, fisher_exact
 
 from saeprobe.claims import Control, NotRun, Over, published
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.compare import about, every, ordered
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Summary
 from saeprobe.features import RecordedRun
 

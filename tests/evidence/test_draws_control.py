@@ -12,9 +12,9 @@ import pytest
 from controlled import numbered
 
 from saeprobe.claims import Control
+from saeprobe.evidence import ControlResult, Terms
 from saeprobe.evidence.controls import verdict_of
 from saeprobe.evidence.controls.draws import Drawing, Effect, drawing_at, draws_control
-from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.values import Measurement
 
 CLAIM = 9.0

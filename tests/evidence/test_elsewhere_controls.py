@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 
 ELSEWHERE: tuple[Control, ...] = ("injection", "random-model", "random-sae")

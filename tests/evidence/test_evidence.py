@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from grids import templates
 
-from saeprobe.evidence.evidence import (
+from saeprobe.evidence import (
     ControlResult,
     Evidence,
     EvidenceOutcome,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from grids import grid, summary, templates
 
+from saeprobe.evidence import Needed, Recorder, Terms, recording
 from saeprobe.evidence.compare import about
-from saeprobe.evidence.evidence import Needed, Recorder, Terms, recording
 from saeprobe.evidence.units import mean_by, sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.shifts import unpaired_shift

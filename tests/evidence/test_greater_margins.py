@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import Over
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.compare import about, every
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.ratios import ratio
 from saeprobe.evidence.values import Measurement
 

@@ -9,7 +9,7 @@ import pytest
 from controlled import numbered, under_controls
 from grids import TOPICS, family, fires, templates
 
-from saeprobe.evidence.evidence import Recorder, Sample, recording
+from saeprobe.evidence import Recorder, Sample, recording
 from saeprobe.evidence.near import NearThreshold
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))

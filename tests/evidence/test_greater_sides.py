@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from grids import family, templates
 
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.compare import about
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))

@@ -14,8 +14,8 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from saeprobe.claims import Over
+from saeprobe.evidence import ControlResult, Evidence, Recorder, Terms, recording
 from saeprobe.evidence.controls.length import length_control, within
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, Terms, recording
 from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest, norm, spearmanr
 
 from saeprobe.claims import published
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.evidence.printed_tables import AGREES, PrintedTable, distinct, printed, rank_correlation
 from saeprobe.evidence.ratios import ratio
 

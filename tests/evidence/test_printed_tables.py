@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import published
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.compare import about, every, in_each, ordered
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.printed_tables import PrintedTable, printed
 
 TABLE = printed(

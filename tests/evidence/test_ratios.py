@@ -11,8 +11,8 @@ from grids import grid, summary
 from scipy.stats import t, ttest_1samp
 
 from saeprobe.claims import Claim, NotRun, Over, published
+from saeprobe.evidence import Recorder, recording
 from saeprobe.evidence.compare import each_holds
-from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.evidence.ratios import ratio
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import RecordedRun

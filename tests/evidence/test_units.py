@@ -10,7 +10,7 @@ from grids import grid, templates
 from scipy.stats import permutation_test, ttest_ind
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Terms, UnitValue
+from saeprobe.evidence import Terms, UnitValue
 from saeprobe.evidence.greater import greater
 from saeprobe.evidence.units import Compared, compare, mean_by, mean_shift, sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement

@@ -11,7 +11,7 @@ from grids import grid
 from scipy.special import nctdtr, stdtrit
 
 from saeprobe.claims import Over, Published
-from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence import Terms
 from saeprobe.evidence.printed_tables import printed
 from saeprobe.evidence.units import Compared, compare, unit_means
 from saeprobe.evidence.values import Measurement

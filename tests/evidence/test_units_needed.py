@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from grids import grid, summary, templates
 
+from saeprobe.evidence import Evidence, Needed, Terms
 from saeprobe.evidence.compare import ordering
-from saeprobe.evidence.evidence import Evidence, Needed, Terms
 from saeprobe.evidence.units import needed, sample_of
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 

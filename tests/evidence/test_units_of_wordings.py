@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import PromptSet

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from grids import TOPICS, fires, grid, of_templates, summary
 
+from saeprobe.evidence import Recorder, Terms, recording
 from saeprobe.evidence.compare import every
-from saeprobe.evidence.evidence import Recorder, Terms, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from grids import family, grid, templates
 
+from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.evidence.compare import about, every
-from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
 

@@ -9,7 +9,7 @@ import pytest
 from grids import family, grid
 
 from saeprobe.claims import Claim, Published, Verdict, published
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Spread
+from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
 from saeprobe.verdicts import compare_published, decide

@@ -10,7 +10,7 @@ import pytest
 from controlled import only_control, under_controls, unrun, worded
 from scipy.stats import ttest_1samp, ttest_ind
 
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.intervals import units_to_decide
 

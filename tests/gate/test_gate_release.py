@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS, NonReproduction, Word, refuted
-from saeprobe.evidence.evidence import Agreement
+from saeprobe.evidence import Agreement
 from saeprobe.gate import Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
 from saeprobe.report import plain, read_report

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 
 from saeprobe import about
 from saeprobe.claims import Unverifiable
-from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence import Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cosine
 from scipy.stats import skew, t
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
+from saeprobe.evidence import Evidence, Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters
 from saeprobe.recorded.record import Recorded

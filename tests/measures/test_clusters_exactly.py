@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from by_hand import features
 
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.measures import clusters
 
 

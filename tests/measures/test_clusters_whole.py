@@ -12,7 +12,7 @@ from by_hand import Row, crossed, features
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cosine
 
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters
 from saeprobe.statistics.intervals import hall

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence.evidence import Needed, Recorder
+from saeprobe.evidence import Needed, Recorder
 from saeprobe.measures.halving import Rates
 from saeprobe.measures.scan import needed_to_confirm
 from saeprobe.statistics.intervals import units_to_decide

@@ -6,7 +6,7 @@ import pytest
 from by_hand import Row, crossed, features
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Needed
+from saeprobe.evidence import Needed
 from saeprobe.features import Features
 from saeprobe.measures.reading import Design, Sides, design, templates, topics
 

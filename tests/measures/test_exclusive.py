@@ -10,7 +10,7 @@ from by_hand import crossed, features
 from scipy import stats
 
 from saeprobe.claims import published
-from saeprobe.evidence.evidence import Needed, Recorder, recording
+from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.verdicts import compare_published

@@ -9,7 +9,7 @@ import pytest
 from by_hand import Row, conditioned, crossed, features
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Evidence, Recorder, Terms, recording
+from saeprobe.evidence import Evidence, Recorder, Terms, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.exclusive import activity_control

@@ -10,7 +10,7 @@ import pytest
 from by_hand import crossed, features, near_rows
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
+from saeprobe.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features

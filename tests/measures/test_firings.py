@@ -12,7 +12,7 @@ from test_signature import captured, recorded
 
 from saeprobe import about, ordered, published
 from saeprobe.claims import Claim, NotRun
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features, RecordedRun
 from saeprobe.measures import activation, fewest, firing_rate, firings
 from saeprobe.recorded.record import Recorded, RecordedStyle

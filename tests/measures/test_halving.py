@@ -6,7 +6,7 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters, halves, pick, scan
 from saeprobe.measures.halving import Selected, halved

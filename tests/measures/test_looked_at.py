@@ -12,7 +12,7 @@ import pytest
 from by_hand import Row, features
 
 from saeprobe import about, correlation, every, ordered, published
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.features import Features, RecordedRun
 from saeprobe.measures import (
     activation,

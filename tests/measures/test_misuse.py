@@ -14,7 +14,7 @@ from by_hand import crossed, features
 from saeprobe import capture, every
 from saeprobe.captures import Continuation, Continuations
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, Terms, recording
+from saeprobe.evidence import Recorder, Terms, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.measures import (
     active_share,

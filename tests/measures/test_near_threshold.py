@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from by_hand import crossed, features, near_rows, tokens_read
 
-from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence import Terms
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence.evidence import Evidence, Terms
+from saeprobe.evidence import Evidence, Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features

@@ -10,7 +10,7 @@ import pytest
 from by_hand import Row, features, near_rows
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters, exclusive_features, pick, scan, separates
 

@@ -8,10 +8,10 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import Control
+from saeprobe.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.evidence.controls import Contrast, refuse_others
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 

@@ -10,7 +10,7 @@ import pytest
 from by_hand import crossed, features
 from scipy.sparse import csr_array
 
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features

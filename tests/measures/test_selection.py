@@ -10,7 +10,7 @@ from by_hand import Row, conditioned, crossed, features, near_rows
 from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures import pick, scan

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from by_hand import Row, conditioned, crossed, features
 
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import pick, scan
 from saeprobe.statistics.intervals import units_to_decide

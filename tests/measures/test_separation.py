@@ -6,7 +6,7 @@ import pytest
 from by_hand import crossed, features
 from scipy.stats import beta
 
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import halves, separates, separating_features
 from saeprobe.statistics.intervals import Shares, shares_interval

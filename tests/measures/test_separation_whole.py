@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features, tokens_read
 
-from saeprobe.evidence.evidence import Evidence, Recorder, Sample, Spread, UnitValue, recording
+from saeprobe.evidence import Evidence, Recorder, Sample, Spread, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import separates, separating_features
 from saeprobe.measures.halving import Selected

@@ -10,7 +10,7 @@ from by_hand import Row, crossed, features
 from scipy.stats import beta
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import firing_rate, separates, signature
 from saeprobe.measures.halving import Selected

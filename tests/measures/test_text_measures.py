@@ -7,7 +7,7 @@ import re
 import pytest
 
 from saeprobe.captures import Arm, Continuation, Continuations
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.measures import fluency, mentions
 from saeprobe.prompts import Prompt
 

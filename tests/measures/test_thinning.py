@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence import Terms
 from saeprobe.measures.exclusive import activity_control, relabel
 from saeprobe.measures.reading import Firings, Sides
 

@@ -13,7 +13,7 @@ from saeprobe.gate import run_gate
 DECLARE = ', not_reproduced={{"llama70b-as-published": {}("the table has it the other way")}})'
 EXPLAINED = """
 from dataclasses import replace
-from saeprobe.evidence.evidence import record
+from saeprobe.evidence import record
 
 @claim("Length does it.", id="rank.long", source="table 1")
 def test_long(ranks):

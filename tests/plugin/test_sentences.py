@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from saeprobe import about, correlation
 from saeprobe.claims import Over, published
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.printed_tables import printed
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features, Token

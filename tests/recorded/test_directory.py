@@ -15,7 +15,7 @@ from made_records import EXPERT, TOPICS, article_diff, article_features, read
 
 from saeprobe import about, every
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, Terms, recording
+from saeprobe.evidence import Recorder, Terms, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.features import Features, Keep

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from saeprobe import capture, correlation, every, published
 from saeprobe.claims import Claim, NotRun, Published
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import FileError

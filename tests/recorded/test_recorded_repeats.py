@@ -11,7 +11,7 @@ from made_records import SUBJECT, TOPICS, article_features
 from scipy.sparse import csr_array
 
 from saeprobe.captures import capture
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import effective_rank, l0, n_tokens, same, signature
 from saeprobe.prompts import PromptSet

@@ -9,7 +9,7 @@ import pytest
 from report_samples import HOSTILE, document_of, greater, length, rival, sample
 
 from saeprobe.claims import Claim, NonReproduction, Verdict, inconclusive, published
-from saeprobe.evidence.evidence import Evidence, Needed, Sample
+from saeprobe.evidence import Evidence, Needed, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.shape import Document

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from saeprobe import about, correlation, every, ordered, ratio
 from saeprobe.claims import Claim, Control, Over, Published, published
-from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features, RecordedRun, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates

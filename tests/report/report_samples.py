@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from saeprobe.claims import Claim, Control, Verdict, Word
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Sample, UnitValue
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, build_document, plain, planned_name, probe_to_json, shape
 from saeprobe.report.shape import Document

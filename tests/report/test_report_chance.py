@@ -9,7 +9,7 @@ from typing import Any
 from report_samples import document_of, greater, record, sample
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.evidence.evidence import ControlResult, UnitValue
+from saeprobe.evidence import ControlResult, UnitValue
 from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.page import render
 

@@ -14,7 +14,7 @@ import pytest
 from report_samples import RUN, changed
 
 from saeprobe.claims import WORDS, Claim, Verdict, published
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence import Evidence, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import (

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from report_samples import changed, record, rival
 
 from saeprobe.claims import WORDS, Claim, Control, Verdict
-from saeprobe.evidence.evidence import Evidence, Sample, UnitValue
+from saeprobe.evidence import Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, probe_to_json, read_report, write_report
 from saeprobe.report.overview import silent

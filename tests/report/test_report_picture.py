@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from report_samples import document_of, length
 
 from saeprobe.claims import Claim, Verdict
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
 from saeprobe.report import probe_to_json, shape
 from saeprobe.report.page import estimate, exact, number, p_value, share

@@ -10,7 +10,7 @@ import pytest
 from report_samples import changed, document_of, greater, rival, sample
 
 from saeprobe.claims import RULES, WORDS, Claim, Verdict, published
-from saeprobe.evidence.evidence import Answer, Evidence, Needed, UnitValue
+from saeprobe.evidence import Answer, Evidence, Needed, UnitValue
 from saeprobe.report import probe_to_json, shape
 from saeprobe.report.overview import rivals, unit_sides
 from saeprobe.report.page import LANGUAGES, render, say

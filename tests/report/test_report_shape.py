@@ -13,7 +13,7 @@ import pytest
 from report_samples import changed
 
 from saeprobe.claims import WORDS, Control
-from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, Kind, Sample
+from saeprobe.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape

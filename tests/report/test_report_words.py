@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Kind
+from saeprobe.evidence import Kind
 from saeprobe.report.overview import Standing
 from saeprobe.report.page import LANGUAGES, mark, words
 

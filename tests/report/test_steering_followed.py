@@ -14,7 +14,7 @@ from report_samples import document_of
 from steered import steered_by
 
 from saeprobe.claims import Claim, Verdict
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence import Recorder, recording
 from saeprobe.measures import fluency
 from saeprobe.report import probe_to_json, write_report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Spread
+from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.prompts import Prompt
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value

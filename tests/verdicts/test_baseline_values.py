@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from baselines_made import found, sample, summary
 
-from saeprobe.evidence.evidence import ControlResult
+from saeprobe.evidence import ControlResult
 from saeprobe.verdicts import samples_of
 from saeprobe.verdicts.baseline import values_of
 

@@ -18,7 +18,7 @@ from saeprobe.claims import (
     published,
     refuted,
 )
-from saeprobe.evidence.evidence import EvidenceOutcome
+from saeprobe.evidence import EvidenceOutcome
 from saeprobe.verdicts import decide
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 

@@ -25,7 +25,7 @@ from saeprobe.claims import (
     refuted,
     unverifiable,
 )
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, Spread, recording
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, Spread, recording
 from saeprobe.verdicts import decide
 
 HIGH = templates("novice", (10, 11, 12, 13))

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import t
 
 from saeprobe.claims import Claim, NonReproduction, Published, Verdict, drifted, published
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Spread
+from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.verdicts import compare_published, decide
 
 

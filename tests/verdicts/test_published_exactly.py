@@ -8,7 +8,7 @@ import pytest
 from test_published import claimed, decided, found, sample
 
 from saeprobe.claims import published
-from saeprobe.evidence.evidence import Spread
+from saeprobe.evidence import Spread
 from saeprobe.features import RecordedRun
 from saeprobe.verdicts import compare_published, decide
 

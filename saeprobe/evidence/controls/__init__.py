@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Terms, UnitValue
+from saeprobe.evidence import ControlResult, Evidence, Judged, Kind, Terms, UnitValue
 from saeprobe.evidence.units import Compared
 from saeprobe.files import SHARE, amount, number, p_value, span
 from saeprobe.shapes import Bool

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
+from saeprobe.evidence import ControlResult, Evidence, Terms, towards
 from saeprobe.evidence.controls import (
     NO_MODEL,
     RANDOM,
@@ -28,7 +29,6 @@ from saeprobe.evidence.controls import (
     weighted,
 )
 from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, towards
 from saeprobe.evidence.units import Compared, array, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount

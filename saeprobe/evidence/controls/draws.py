@@ -12,8 +12,8 @@ import numpy as np
 
 from saeprobe.captures import Continuations
 from saeprobe.claims import Control, NotRun
+from saeprobe.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Needed, Terms
 from saeprobe.evidence.controls import NO_MODEL, not_run
-from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Needed, Terms
 from saeprobe.evidence.units import needed_in_words, raised_by, sample_of, unit_values
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from saeprobe.evidence import ControlResult, Terms
 from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, untouched, weighted
 from saeprobe.evidence.controls.adjusting import grouped
-from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import number

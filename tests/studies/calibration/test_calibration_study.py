@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from known import population
 
-from saeprobe.evidence.evidence import Evidence, current_terms
+from saeprobe.evidence import Evidence, current_terms
 from saeprobe.evidence.values import Measurement
 from studies.calibration import false_claims, sentences
 from studies.calibration.claim import Claimed, Design, Terms, verdict_on

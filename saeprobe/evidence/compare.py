@@ -11,8 +11,7 @@ from typing import TypeGuard
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.controls.draws import greater_arm
-from saeprobe.evidence.counts import about_in_words, recorded_apart
+from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
@@ -96,7 +95,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     names = [one.label for one in these]
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
-    parts = [_each(upper, lower, is_greater, current_terms()) for upper, lower in pairwise(these)]
+    parts = [_each(upper, lower, is_greater) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
@@ -121,15 +120,17 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
 
 def greater_than(left: object, right: object) -> Evidence:
     """Decide `left > right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, is_greater, current_terms()))
+    return record(_each(left, right, is_greater))
 
 
 def equal_to(left: object, right: object) -> Evidence:
     """Decide `left == right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, _equal, current_terms()))
+    return record(_each(left, right, _equal))
 
 
-def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence], terms: Terms) -> Evidence:
+def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence]) -> Evidence:
+    terms = current_terms()
+
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         decided = as_looked(decide(a, b, terms))
@@ -169,9 +170,11 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
         above, below = side_by_side(larger, below)
         asked = None if margin is None else replace(margin, of=below)
         if above.continued is not None and below.continued is not None:
-            return greater_arm(above, below, terms, asked, greater=greater)
+            from saeprobe.evidence.arms import greater_arm
+
+            return greater_arm(above, below, terms, asked)
         return greater(above, below, terms, asked)
-    return recorded_apart(larger, below, terms, f"{larger.name} > {smaller.name}", margin=margin)
+    return recorded_apart(larger, below, terms, margin=margin)
 
 
 def _is_side(value: object) -> TypeGuard[Side]:
@@ -210,8 +213,7 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     quantity, other = _alike(quantity, other, other.name)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
         return about_equal(*side_by_side(quantity, other), terms, margin=margin, share=expected.share)
-    statement = about_in_words(quantity, other, margin, expected.share)
-    return recorded_apart(quantity, other, terms, statement, within=margin, share=expected.share)
+    return recorded_apart(quantity, other, terms, within=margin, share=expected.share)
 
 
 def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) -> tuple[Quantity, Quantity]:

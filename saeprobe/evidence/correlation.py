@@ -24,9 +24,8 @@ from saeprobe.statistics.shifts import varies
 NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
 PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
 
+# so many times narrower than the distance an interval with 1.25 % in each tail has to be for that power
 SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.9875)
-"""So many times narrower than the distance an interval with 1.25 % in each tail has to be for that power."""
-
 _CLOSE = (  # twice as wide an interval leaves 1 of 100, by simulation
     "; where wordings are skewed and r between them is not that within them, up to 7 of 100 false sentences come as far"
 )

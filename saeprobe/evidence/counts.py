@@ -70,11 +70,12 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
     return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
-def summaries(kind: Kind, statement: str, a: Sample, b: Sample, why: str = "") -> Evidence:
+def summaries(kind: Kind, statement: str, a: Quantity, b: Quantity, terms: Terms, why: str = "") -> Evidence:
     """Make evidence that has no interval and decides nothing: a side is a bare summary, or `why` says what is amiss."""
+    first, second = samples = sample_of(a, terms), sample_of(b, terms)
     bare = (
-        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
-        "separates chance from effect; a features_layer50.pt of the same run would decide it"
+        f"only summaries are recorded, {against(first.mean, second.mean, a.unit)}: without the values of each prompt "
+        "nothing separates chance from effect; a features_layer50.pt of the same run would decide it"
     )
     return Evidence(
         kind=kind,
@@ -83,15 +84,10 @@ def summaries(kind: Kind, statement: str, a: Sample, b: Sample, why: str = "") -
         reason=why or bare,
         scope="these prompts only" if why else "the recorded summaries",
         unit=a.unit,
-        estimate=a.mean - b.mean,
-        samples=(a, b),
+        estimate=first.mean - second.mean,
+        samples=samples,
         rule="nothing is decided without a test" if why else "a mean without the values behind it decides nothing",
     )
-
-
-def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
-    """Make the evidence on two measurements that could not be tested, and say why."""
-    return summaries(kind, statement, sample_of(a, terms), sample_of(b, terms), why)
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
@@ -122,7 +118,6 @@ def recorded_apart(
     a: Quantity,
     b: Quantity,
     terms: Terms,
-    statement: str,
     *,
     margin: Margin | None = None,
     within: float | None = None,
@@ -130,15 +125,15 @@ def recorded_apart(
 ) -> Evidence:
     """Decide `a > b` where a record gives one number of a style; with a margin on `b`, or that both agree `within` one.
 
-    That margin may be a `share` of `b`.
-
-    Two rates whose prompts are counted are held against each other, unpaired: which prompts are behind the counts is
-    not known. Other numbers are shown, and decide nothing.
+    That margin may be a `share` of `b`. Two rates whose prompts are counted are held against each other, unpaired:
+    which prompts are behind the counts is not known. Other numbers are shown, and decide nothing.
     """
     kind: Kind = "about equal" if within is not None else "greater" if margin is None else "at least"
-    sides = sample_of(a, terms), sample_of(b, terms)
-    apart, asked = sides[0].mean - sides[1].mean, within if margin is None else margin.over(sides[1].mean)
-    base = replace(summaries(kind, statement, *sides), estimate=apart - (asked or 0.0) * (within is None), margin=asked)
+    statement = f"{a.name} > {(margin or b).name}" if within is None else about_in_words(a, b, within, share)
+    base = summaries(kind, statement, a, b, terms)
+    first, second = (side.mean for side in base.samples)
+    asked = within if margin is None else margin.over(second)
+    base = replace(base, estimate=first - second - (asked or 0.0) * (within is None), margin=asked)
     if a.unit not in COUNTED or isinstance(a, Measurement) or isinstance(b, Measurement):
         return base
     shown = against(a.value, b.value, a.unit)

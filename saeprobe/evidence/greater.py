@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -14,8 +15,8 @@ from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_ot
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
-from saeprobe.evidence.counts import about_in_words, untested
-from saeprobe.evidence.units import Compared, compare, mean_by, needed, needed_in_words, raised_by, sample_of
+from saeprobe.evidence.counts import about_in_words, summaries
+from saeprobe.evidence.units import Compared, compare, mean_by, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
@@ -62,14 +63,15 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     raised = b if margin is None else _raised(b, margin)
     compared = compare(a, raised, terms)
     if isinstance(compared, str):
-        asked, open_ = margin and margin.over(b.mean), untested(kind, statement, a, b, compared, terms)
-        return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
+        asked = margin and margin.over(b.mean)
+        return replace(
+            summaries(kind, statement, a, b, terms, compared), estimate=a.mean - b.mean - (asked or 0.0), margin=asked
+        )
     asked = margin and margin.over((_mean(a, compared) - compared.shift.estimate - margin.plus) / margin.times)
     controls = _controls(a, raised, compared, terms)
     shift = compared.shift
-    needed = None
-    if shift.p >= terms.alpha and shift.spread:
-        needed = _needed_between(a, b, compared, wanted=shift.needed)
+    undecided = shift.p >= terms.alpha and shift.spread
+    needed = _needed_between(a, b, compared, wanted=shift.needed) if undecided else None
     rates = not asked and bool(np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all())
     judged = _judge(a, b, compared, controls, needed, asked, rates=rates)
     rule = _rule(asked, terms.alpha, controls, rates=rates) + _by_hand(compared, shift.rule) + raised_by(margin)
@@ -79,6 +81,12 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
 
 def _raised(of: Measurement, margin: Margin) -> Measurement:
     return replace(of, values=margin.times * of.values + margin.plus)
+
+
+def raised_by(margin: Margin | None) -> str:
+    """Say how a margin enters, to go on after a rule."""
+    by = "" if margin is None else f"times {margin.times!r} and plus {margin.plus!r}"
+    return by and f". Before all this the second side's values are taken {by}"
 
 
 def _tested(
@@ -130,14 +138,11 @@ def _mean(a: Measurement, compared: Compared) -> float:
     return fmean(means.get(unit.unit, unit.value) for unit in compared.unit_values[: compared.n_units[0]])
 
 
-Controls = tuple[ControlResult, ...]
-
-
 def _judge(
     a: Measurement,
     b: Measurement,
     compared: Compared,
-    controls: Controls,
+    controls: Sequence[ControlResult],
     needed: Needed | None,
     asked: float | None,
     *,
@@ -165,7 +170,7 @@ def _judge(
     return outcome, reason + warned * (outcome == "supported")
 
 
-def _rule(asked: float | None, alpha: float, controls: Controls, *, rates: bool) -> str:
+def _rule(asked: float | None, alpha: float, controls: Sequence[ControlResult], *, rates: bool) -> str:
     what = "the difference of the means" if asked is None else "what of the difference exceeds the margin"
     rule = (
         f"supported where the two-sided p is below alpha = {alpha:g} and {what} is above zero; refuted where p is "
@@ -196,7 +201,7 @@ def _by_hand(compared: Compared, tested: str) -> str:
     return f"{how}. {tested}"
 
 
-def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
+def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> tuple[ControlResult, ...]:
     """Run the controls that the claim declares, in that order; `b` is raised by the claim's margin.
 
     Those that change what is read are held against the claim without its margin: they bring about differences, not
@@ -231,7 +236,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, 
     edges = [Margin(of=b, times=1 + side * by, plus=side * margin * (share is None)) for side in (-1, 1)]
     compared, above, below = compare(a, b, both), *(compare(a, _raised(b, edge), both) for edge in edges)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
-        return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
+        return replace(summaries("about equal", statement, a, b, terms, f"{compared}"), margin=margin)
     shifts = above.shift, below.shift
     low, high = shifts[below.shift.estimate > 0], shifts[above.shift.estimate >= 0]  # the edges that decide at its ends
     if low.interval and high.interval:

@@ -16,12 +16,9 @@ from saeprobe.shapes import Bool, Float
 class NearThreshold:
     """Rounding may move a measurement by so much, mostly through features close to their threshold.
 
-    Attributes:
-        lowers: by how much at most rounding may lower the value of each prompt, in the measure's unit, `[prompts]`.
-        raises: the same of raising it.
-        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
-        feature: the one that is measured; None where all features are.
-        flips: whether features fire or not as rounding has it; where not, it is their activations that it moves.
+    At most it `lowers` and `raises` the value of each prompt by so much, in the measure's unit; it moves an activation
+    by the `tolerance`, a share of the residual stream's norm. `feature` is the one that is measured, None where all
+    are. `flips` says whether features fire or not as rounding has it; where not, it is their activations that it moves.
     """
 
     lowers: Float[np.ndarray, " prompts"]

@@ -15,11 +15,8 @@ from saeprobe.evidence.values import Quantity
 from saeprobe.files import is_share, span
 from saeprobe.statistics.intervals import MOST_UNITS, t_quantile
 
-PROMPTS: Final = "prompts"
-"""The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
-
-FEWEST: Final = {"templates": 3, "topics": 3, "counts": 4}
-"""With fewer units nobody knows how far another draw of them would lie."""
+PROMPTS: Final = "prompts"  # of counts, which are comparable where as many prompts were read as the source counts
+FEWEST: Final = {"templates": 3, "topics": 3, "counts": 4}  # of fewer nobody knows how far another draw would lie
 
 
 @dataclass(frozen=True, kw_only=True)

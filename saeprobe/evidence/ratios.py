@@ -19,8 +19,7 @@ from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Qua
 from saeprobe.files import number, span, visible
 from saeprobe.statistics.shifts import invert
 
-FARTHEST = 30.0
-"""No ratio is looked for beyond e^30; what is not rejected there has no end."""
+FARTHEST = 30.0  # no ratio is looked for beyond e^30; what is not rejected there has no end
 
 _RULE = (
     "the interval holds every r at which the test, of the first side's values against r times those of the second, "

@@ -14,7 +14,7 @@ import numpy as np
 
 from saeprobe.claims import Over
 from saeprobe.evidence import Needed, Sample, Terms, UnitValue
-from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
+from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts.wordings import copies_in_words, looked_at, partners, unit_of, unpaired_in_words
 from saeprobe.statistics.intervals import MOST_UNITS, Spread, hall, least_units
 from saeprobe.statistics.permutation import Units
@@ -124,12 +124,6 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     size, means = float(np.abs(of.values).max()), [array(mean_by(of, one)) for one in units]
     deviations = (float(one.std(ddof=1)) if len(one) > 1 and varies(one, size) else 0.0 for one in means)
     return tuple(Spread(units=one, n=len(m), deviation=d) for one, m, d in zip(units, means, deviations, strict=True))
-
-
-def raised_by(margin: Margin | None) -> str:
-    """Say how a margin enters, to go on after a rule."""
-    by = "" if margin is None else f"times {margin.times!r} and plus {margin.plus!r}"
-    return by and f". Before all this the second side's values are taken {by}"
 
 
 @dataclass(frozen=True, kw_only=True)

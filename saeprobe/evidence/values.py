@@ -100,11 +100,8 @@ class Measurement(_Measured):
     1 or 0 for a rate.
 
     Attributes:
-        measure: what was measured, such as `l0`.
         label: of which prompts: the style, as a rule. Published values are looked up by it.
-        unit: of the values.
-        values: `[prompts]`, finite.
-        prompts: the prompts, each with its topic and template.
+        values: one of each of the `prompts`, in `unit`, finite.
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not say.
         place: the tokens that were read of each prompt, such as `last token`; empty for the whole prompt, or unknown.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
@@ -268,8 +265,7 @@ class PrintedNumber(Comparable):
         return visible(f"<{self.label} = {self.printed} {self.unit} in {self.source}>")
 
 
-Side = Quantity | Margin | PrintedNumber | float
-"""What may stand on one side of `>`."""
+Side = Quantity | Margin | PrintedNumber | float  # what may stand on one side of `>`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -25,8 +25,7 @@ from saeprobe.shapes import Bool, Float, Int
 
 Units = Literal["features", "dimensions"]
 
-SHOWN = 4
-"""The evidence shows this many continuations of an arm: the first of as many templates, whatever they say."""
+SHOWN = 4  # continuations of an arm that the evidence shows: the first of as many templates, whatever they say
 
 
 def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k: int = 5) -> Measurement:

@@ -24,16 +24,7 @@ from saeprobe.evidence.units import sample_of, unit_values
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import p_value, visible
-from saeprobe.measures.reading import (
-    Readable,
-    Sides,
-    design,
-    fire_anywhere,
-    firing,
-    not_distinguished,
-    refuse_apart,
-    refuse_unread,
-)
+from saeprobe.measures.reading import Readable, Sides, design, fire_anywhere, firing, not_distinguished, refuse_apart
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import Permuted, permute, settle
@@ -126,8 +117,6 @@ def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
         TypeError: a side is not what a capture read, nor a style of a record; the sides were read at different tokens
             or share prompts; or compared with something else.
     """
-    refuse_unread(on)
-    refuse_unread(but_not)
     refuse_apart(on, but_not)
     return ExclusiveFeatures(on=on, but_not=but_not)
 
@@ -139,8 +128,8 @@ def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
         raise TypeError(_REVERSE)
     refuse_others("exclusive features", terms.controls)
     if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
-        a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
-        return summaries("exclusive", _STATEMENT.format(a.label, b.label), a, b)
+        a, b = more.summary, less.summary
+        return summaries("exclusive", _STATEMENT.format(a.label, b.label), a, b, terms)
     return _compared((more.on, more.but_not), terms)
 
 
@@ -325,9 +314,9 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
 
 
 def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
-    thins_a = len(sides.a.feature) > len(sides.b.feature)
-    keeps = rng.random(max(len(sides.a.feature), len(sides.b.feature))) < kept
-    units = sides.a.units(keeps if thins_a else None), sides.b.units(None if thins_a else keeps)
+    n_a, n_b = len(sides.a.feature), len(sides.b.feature)
+    keeps = rng.random(max(n_a, n_b)) < kept
+    units = sides.a.units(keeps if n_a > n_b else None), sides.b.units(None if n_a > n_b else keeps)
     return _one_sided_p(*units, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32)))
 
 
@@ -342,13 +331,10 @@ def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int)
     items = len(a) if paired else len(a) + len(b)
     table = _table(a, b) if paired else _table(np.vstack([a, b]), np.zeros((items, a.shape[1]), dtype=bool))
     observed = int(a.any(axis=0).sum()) - int(b.any(axis=0).sum())
-
     return permute(
         (np.tile([1, 0], (items, 1)) if paired else np.repeat([1, 0], [len(a), len(b)])[None],),
         # of a pair the first label says where both stand
-        lambda dealt: _differences(table, (dealt[:, ::2] if paired else dealt).astype(bool))[:, None].astype(
-            np.float64
-        ),
+        lambda dealt: _differences(table, (dealt[:, ::2] if paired else dealt) > 0)[:, None],
         lambda looked: (looked[:, 0] >= observed) if observed >= 0 else (looked[:, 0] <= observed),
         what=f"permutation of labels {f'within {items} topics' if paired else f'over {len(a)} + {len(b)} templates'}",
         alpha=alpha,

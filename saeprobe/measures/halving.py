@@ -23,23 +23,16 @@ from saeprobe.shapes import Float
 from saeprobe.statistics.permutation import Tested
 from saeprobe.statistics.shifts import paired_test, unpaired_test
 
-MOST_NAMED = 3
-"""At most this many picked features near their threshold are named one by one."""
-
-SAME = 9
-"""Two rates are the same if they agree to this many decimals, as 0.3 - 0.2 and 0.9 - 0.8 do."""
+MOST_NAMED = 3  # picked features at most that are named one by one where they are near their threshold
+SAME = 9  # decimals to which two rates agree that are the same, as 0.3 - 0.2 and 0.9 - 0.8 do
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selected:
     """Features that were picked by looking at some prompts prove nothing there: confirm them on others.
 
-    Attributes:
-        features: the picked ones, the best first.
-        tried: among how many features.
-        picked_on: on which prompts, in words.
-        prompts: these prompts, of either side, where they are known.
-        near: where rounding decided on them whether a picked feature fires.
+    They stand best first, and were picked among `tried`; `picked_on` says in words on which `prompts`, of either side
+    where they are known, and `near` where rounding decided on these whether a picked feature fires.
     """
 
     features: tuple[int, ...]
@@ -153,14 +146,9 @@ def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str],
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rates:
-    """Rates are the shares of prompts on which each feature fires, by unit of two styles.
+    """Rates are the shares of prompts on which each feature fires, by unit of two styles, whose `names` stand here.
 
-    Attributes:
-        yes: of one style, `[units, d_sae]`.
-        no: of the other.
-        names: of the units of either side.
-        paired: whether unit i of one is the topic of unit i of the other.
-        scope: what a decision on them is about.
+    If `paired`, unit i of one is the topic of unit i of the other. `scope` says what a decision on them is about.
     """
 
     yes: Float[np.ndarray, "units d_sae"]

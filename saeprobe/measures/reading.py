@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from numbers import Integral
 from textwrap import shorten
 from typing import NamedTuple, TypeGuard
@@ -16,17 +15,17 @@ from scipy.sparse import csr_array
 from saeprobe.claims import NotRun, Over
 from saeprobe.evidence import Evidence, Needed
 from saeprobe.evidence.greater import check_sides
+from saeprobe.evidence.units import needed
 from saeprobe.features import Features
 from saeprobe.prompts.wordings import PickedFeature, copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units, smallest_p
 
+LONGEST = 80  # characters at most of what was given that an error shows
+
 Readable = Features | RecordedStyle
 """A style that a capture read, or a style of recorded evidence."""
-
-LONGEST = 80
-"""An error shows at most this many characters of what was given."""
 
 
 def refuse_unread(of: object) -> None:
@@ -42,7 +41,9 @@ def refuse_unread(of: object) -> None:
 
 
 def refuse_apart(a: object, b: object) -> None:
-    """Raise where features of two captures are no two sides of one comparison; records are taken as they are."""
+    """Raise where two sides are unread, or features of no single comparison; records are taken as they are."""
+    refuse_unread(a)
+    refuse_unread(b)
     if isinstance(a, Features) and isinstance(b, Features):
         check_sides(a, b)
 
@@ -130,11 +131,7 @@ def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
 class Firings:
     """Firings hold one entry for each active feature of each token read of a side, by unit of replication.
 
-    Attributes:
-        names: of the units, each a template or a topic.
-        unit: index into `names`, `[entries]`.
-        feature: the feature, `[entries]`.
-        d_sae: features of the SAE.
+    `names` are those of the units, templates or topics; `unit` is an index into them, and `d_sae` the SAE's features.
     """
 
     names: tuple[str, ...]
@@ -195,8 +192,8 @@ class Design:
         n_a, n_b, paired = len(self.sides.a.names), len(self.sides.b.names), self.sides.paired
         if smallest_p(n_a, paired=paired, others=n_b) < alpha:
             return None
-        wanted, what = least_units(alpha, paired=paired), "topics" if paired else "templates a style"
-        return Needed(units=what, have=min(n_a, n_b), wanted=wanted, prompts=ceil(wanted * self.a_unit))
+        what = "topics" if paired else "templates a style"
+        return needed(what, min(n_a, n_b), least_units(alpha, paired=paired), a_unit=self.a_unit)
 
 
 def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> Evidence:

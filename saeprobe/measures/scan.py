@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import ceil, inf
 
 import numpy as np
@@ -23,8 +24,7 @@ from saeprobe.statistics.intervals import units_to_decide
 from saeprobe.statistics.permutation import Tested
 from saeprobe.statistics.planning import q_values
 
-EXAMPLES = 3
-"""The reason names at most this many confirmed features; the others are in the report."""
+EXAMPLES = 3  # confirmed features at most that the reason names; the others are in the report
 
 
 def pick(yes: Readable, no: Readable, *, most: int = 1) -> Selected:
@@ -70,10 +70,10 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
         raise ValueError(f"most is {most}; wanted at least one feature to confirm")
     if len(terms.over) > 1:
         raise TypeError("a scan permutes templates or topics; state one: over=('templates',) or over=('topics',)")
-    return record(_scanned((yes, no), most, terms))
+    return record(_scanned((yes, no), terms, most=most))
 
 
-def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
+def _scanned(sides: BothSides, terms: Terms, *, most: int) -> Evidence:
     yes, no = sides
     halves = halved(sides, terms.over)
     (pick_yes, test_yes), (pick_no, test_no) = halves
@@ -120,9 +120,7 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         copies=() if tested.paired else copies(yes.prompts, no.prompts),
         parts=parts,
     )
-
-    def again(there: BothSides, unasked: Terms) -> Evidence:
-        return _scanned(there, most, unasked)
+    again = partial(_scanned, most=most)
 
     def effect(there: BothSides) -> Effect:
         return Effect(size=again(there, replace(terms, controls=())).estimate or 0.0, scale=None)

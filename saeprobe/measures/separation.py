@@ -37,8 +37,6 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     terms = current_terms()
     refuse_controls("separation", terms)
     refuse_apart(yes, no)
-    refuse_unread(yes)
-    refuse_unread(no)
     picked, wanted = _wanted("separates", features)
     statement = f"fires on every {yes.label} prompt and on no {no.label} prompt"
     if picked is not None and not wanted:

@@ -19,14 +19,12 @@ from saeprobe.shapes import Bool, Float, Int
 from saeprobe.statistics.intervals import rate_interval
 
 Units = Float[np.ndarray, " units"]
-Sums = Float[np.ndarray, " subsets"]
 Runs = Int[np.ndarray, "runs units"]
 Dealt = Int[np.ndarray, "relabelings units"]
 Looked = Float[np.ndarray, "relabelings numbers"]
 Large = Bool[np.ndarray, " relabelings"]
 
-Share = Callable[[float], float]
-"""The p of a shift, once it is taken off the first group."""
+Share = Callable[[float], float]  # the p of a shift, once it is taken off the first group
 
 EXACT_LIMIT = 50_000  # up to so many relabelings are gone through one by one; 9 + 9 units have 48,620
 DRAWS = (19_999, 199_999, 1_999_999)  # with the labels as observed 20,000, so that the smallest p is 1 / 20,000
@@ -46,8 +44,8 @@ def settle(
 ) -> tuple[_Drawn, int, float | None]:
     """Draw by a seed until the interval of a p does not hold alpha: first by `seed`, then more and alike for all.
 
-    Return what was drawn last, the seed of that, and the upper end of its interval if alpha lies inside even then.
-    This end is never below alpha, so that two seeds agree on the verdict.
+    Return what was drawn last, its seed, and the upper end of its interval, never below alpha, if that lies inside even
+    then, so that two seeds agree on the verdict.
     """
     count, *more = counts
     drawn = draw(seed, count)
@@ -287,14 +285,14 @@ def tolerance(*groups: Units) -> float:
     return 1e-12 * max(1.0, *(float(np.abs(group).max()) for group in groups))
 
 
-def _pairs_at_most(x: Sums, y: Sums, bound: float) -> int:
+def _pairs_at_most(x: Units, y: Units, bound: float) -> int:
     """Count the pairs with x - y <= bound, both sorted; the shorter one is looked up in the longer."""
     if len(x) <= len(y):
         return len(x) * len(y) - int(np.searchsorted(y, x - bound).sum())
     return int(np.searchsorted(x, y + bound, side="right").sum())
 
 
-def _sums_by_size(values: Units) -> list[Sums]:
+def _sums_by_size(values: Units) -> list[Units]:
     """Return the sorted sums of all subsets of 0, 1, 2 ... values."""
     sums = [np.zeros(1), *(np.zeros(0) for _ in values)]
     for value in values:

@@ -21,8 +21,7 @@ from saeprobe.shapes import Bool
 from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
 
-RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
-"""The controls of which many draws are read."""
+RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")  # of which many draws are read
 
 READ_ELSEWHERE: Final[tuple[Control, ...]] = ("injection", *RANDOM)
 """The controls that read something else than the claim does, and so are part of the plan."""
@@ -35,9 +34,7 @@ TAKEN: Final[Mapping[str, tuple[Control, ...]]] = {
 }
 """Which controls each kind of evidence takes."""
 
-SURELY: Final = 0.02
-"""A rival explains where the one-sided p of "it makes less than half" lies below this, whatever alpha is."""
-
+SURELY: Final = 0.02  # a rival explains where the one-sided p of "it makes less than half" lies below this
 EXACT: Final = 1e-9  # an error that is no larger a share of the effect is rounding
 
 

@@ -16,19 +16,8 @@ import numpy as np
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence import ControlResult, Evidence, Terms, towards
-from saeprobe.evidence.controls import (
-    NO_MODEL,
-    RANDOM,
-    Contrast,
-    Made,
-    answered,
-    found,
-    mean_of,
-    not_run,
-    untouched,
-    weighted,
-)
-from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control
+from saeprobe.evidence.controls import RANDOM, Contrast, Made, answered, found, mean_of, not_run, untouched, weighted
+from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control, under
 from saeprobe.evidence.units import Compared, array, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount
@@ -39,11 +28,7 @@ from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 NEUTRAL: Final = 4  # wordings that the words are pasted into
 
-Again = Callable[[Measurement, Measurement, Terms], Evidence]
-"""Makes the comparison of the claim on two other measurements."""
-
-Group = dict[tuple[str, ...], float]
-"""The values of units by name; a pair has two names."""
+Group = dict[tuple[str, ...], float]  # the values of units by name; a pair has two names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,18 +188,16 @@ _INJECTION: Final = (
 
 
 def injection_control(
-    a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
+    a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Callable[..., Evidence]
 ) -> ControlResult:
-    """Take off the effect what the words make by themselves, pasted into neutral prompts."""
+    """Take off the effect what the words make by themselves, pasted into neutral prompts; `again` compares them."""
     effect, words = compared.shift.estimate, own_words(a, b)
     if not words:
         return not_run("injection", effect, UNKNOWN_WORDS)
-    if a.under is None or b.under is None:
-        return not_run("injection", effect, NO_MODEL)
     by_topic, of = compared.units.startswith("topics"), grouped(compared)
     unasked = replace(terms, controls=(), over=("topics",) if by_topic else ("templates",))
     try:
-        there = a.under("injection", 0), b.under("injection", 0)
+        there = under(a, "injection"), under(b, "injection")
         evidence = again(*there, unasked)
     except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
         return not_run("injection", effect, str(error))

@@ -23,11 +23,10 @@ from saeprobe.statistics.permutation import tolerance
 def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
     """Decide `a > b` of arms of steering: of the steered arm and random sets by rank, of others as of any prompts.
 
-    A steered arm is ranked among random sets of as many features at equal norm, and held against the unsteered model.
-    Both must hold (intersection-union test, Berger 1982): the rank says that these features do more than others, and is
-    exact however few the prompts; the comparison with the unsteered model, by `greater`, is for other wordings. All
-    means of the rank are over the samples that the random sets have. As all arms share the luck of a sample, one with
-    further samples could lie above all sets by that luck alone.
+    The sets have as many features, at equal norm, and the steered arm is held against the unsteered model too. Both
+    must hold (intersection-union test, Berger 1982): the rank says that these features do more than others, and is
+    exact however few the prompts; the other comparison is for other wordings. All means of the rank are over samples
+    that the sets have: as all arms share the luck of a sample, one with more could lie above all sets by luck alone.
 
     Raises:
         TypeError: the sets are not of the experiment and strength of the steered arm, and so not of equal norm.
@@ -145,11 +144,9 @@ def ranked_too(
     chosen, random = again(kept), again(kept.random_feature)
     ranked = greater_arm(*((chosen, random) if up else (random, chosen)), terms)
     if ranked.outcome == "refuted":
-        ranked = replace(ranked, outcome="inconclusive", rule=f"{ranked.rule}. {_BESIDE}")
+        less = "the sentence says less than that these features do more than others"
+        ranked = replace(ranked, outcome="inconclusive", rule=f"{ranked.rule}. Inconclusive instead of refuted: {less}")
     return replace(both([decided, ranked]), reason=f"{decided.reason}; {ranked.reason}")
-
-
-_BESIDE: Final = "Inconclusive instead of refuted: the sentence says less than that these features do more than others"
 
 
 def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:

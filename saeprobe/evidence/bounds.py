@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
+from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import Trials, alone, trials_of
-from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_of, unit_means
+from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
@@ -32,8 +32,7 @@ MANY = 24  # with fewer units the mean of what cannot be negative is found too s
 def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
     """Decide whether the mean of a measurement lies above, or below, a number; units are templates, or topics.
 
-    Shares of prompts, whose values are all 0 or 1, are a rate, and so are recorded ones. There is no second side for a
-    rival to explain, and so no control.
+    Shares of prompts, all 0 or 1, are a rate, and so are recorded ones. Without a second side there is no control.
     """
     if not isfinite(bound):
         raise ValueError(f"{of.name} against {bound:g}; wanted a finite number in {of.unit}")
@@ -42,24 +41,14 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     if bounds_a_rate(of, bound):
         return rate_against(of, bound, terms, above=above)
     refuse_controls("bound", terms)
-    statement = f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}"
+    base = rated(of, f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}", terms, kind="bound")
     if isinstance(of, Summary):
-        return alone(of, statement, terms)
-    units, what, scope = unit_means(of, terms.over)
-    base = Evidence(
-        kind="bound",
-        statement=statement,
-        outcome="inconclusive",
+        return base
+    units, what = np.array([unit.value for unit in base.unit_values]), base.units or ""
+    base = replace(
+        base,
         reason=f"{amount(of.mean, of.unit)} on one {what.removesuffix('s')}: at least 2 are needed",
-        scope=scope,
-        unit=of.unit,
-        estimate=float(np.mean([unit.value for unit in units])),
-        samples=(sample_of(of, terms),),
-        unit_values=units,
-        copies=copies(of.prompts) if what == "templates" else (),
-        alpha=terms.alpha,
-        units=what,
-        n_units=(len(units),),
+        estimate=float(np.mean(units)),
         rule=(
             f"supported where the two-sided p of the units' distance from {bound:g} is below alpha = {terms.alpha:g} "
             f"and their mean lies {'above' if above else 'below'} it; refuted where p is below alpha and it lies on "
@@ -81,7 +70,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     elif shift.p < terms.alpha:
         outcome = "supported" if holds else "refuted"
         below, few = shift.estimate < 0, len(units) < MANY and (of.values >= 0).all()
-        if (below and few) or skews(np.array([unit.value for unit in units]) - bound):
+        if (below and few) or skews(units - bound):
             missing = f"a rare {'large' if below else 'small'} {what.removesuffix('s')} may be missing"
             reason += f"; if units are skewed, {missing}"
     else:
@@ -183,25 +172,25 @@ def _missed(of: Shares, bound: float, tail: float, what: str, *, above: bool) ->
     return f"; {what} that differ wholly may be missing: up to {100 * missed:.0f} % of all may be such"
 
 
-def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
-    """Make the evidence on a rate before it is judged: its units, and the interval of the rate over them.
+def rated(of: Quantity, statement: str, terms: Terms, *, kind: Kind = "rate") -> Evidence:
+    """Make the evidence on a mean before it is judged: its units, and of a rate the interval over them.
 
     A unit counts with the share of its prompts. Of a share of unknown prompts there is neither.
     """
     found = trials_of(of, terms.over)
     if found is None:
         return alone(of, statement, terms)
-    estimate = found.successes / found.trials
+    estimate, several = found.successes / found.trials, found.trials > 1 and kind == "rate"
     return Evidence(
-        kind="rate",
+        kind=kind,
         statement=statement,
         outcome="inconclusive",
         reason=f"{number(estimate, of.unit)} on one {found.what.removesuffix('s')}: at least 2 are needed",
         scope=found.scope,
         unit=of.unit,
         estimate=estimate,
-        interval=shares_interval(found.shares, tail=terms.alpha / 2) if found.trials > 1 else None,
-        level=1 - terms.alpha,
+        interval=shares_interval(found.shares, tail=terms.alpha / 2) if several else None,
+        level=1 - terms.alpha if kind == "rate" else None,
         alpha=terms.alpha,
         units=found.what,
         n_units=(found.trials,),

@@ -129,11 +129,9 @@ def equal_to(left: object, right: object) -> Evidence:
 
 
 def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence]) -> Evidence:
-    terms = current_terms()
-
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
-        decided = as_looked(decide(a, b, terms))
+        decided = as_looked(decide(a, b, terms := current_terms()))
         if not (arms := [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]):
             return decided
         from saeprobe.evidence.arms import as_chosen, ranked_too

@@ -179,12 +179,7 @@ def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evi
         raise ValueError(f"{of.name} against {bound:g}; wanted a number between -1 and 1")
     asked: tuple[Over, ...] = terms.over or ("templates" if len(set(_wordings(of))) >= FEWEST_CORRELATED else "topics",)
     judged = [_judged(of, _units(of, what), bound, terms, above=above) for what in asked]
-
-    def uncertainty(one: Evidence) -> tuple[bool, bool, float]:
-        width = 0.0 if one.interval is None else one.interval[1] - one.interval[0]
-        return one.outcome == "inconclusive", one.interval is None, width
-
-    return max(judged, key=uncertainty)
+    return max(judged, key=lambda one: (one.outcome == "inconclusive", one.interval is None, np.ptp(one.interval or 0)))
 
 
 def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above: bool) -> Evidence:

@@ -26,8 +26,7 @@ _COUNT_IT: Final = (
 class Trials:
     """Trials are units of replication, on so many of which something happens; a unit counts with the share of its own.
 
-    `values` are the units by name, where they are known, with `prompts` each (their harmonic mean); `what` says what
-    they are, and `scope` how far they reach.
+    `values` are the units by name, where known, with `prompts` each (a harmonic mean); `what` and `scope` name them.
     """
 
     successes: float

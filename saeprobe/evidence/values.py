@@ -95,9 +95,8 @@ class _Measured(Comparable):
 class Measurement(_Measured):
     """A measurement holds one value a prompt.
 
-    Comparing two with `>` or `<` gives `Evidence`, true only when the sentence is supported under the controls in
-    force; the smaller side may carry a margin, as in `1.1 * l0(b) + 5`. `==` takes an expectation made by `about`, or
-    1 or 0 for a rate.
+    Comparing two by `>` or `<` gives `Evidence`, true only when the sentence is supported under the controls in force;
+    the smaller side may have a margin: `1.1 * l0(b) + 5`. `==` takes what `about` made, or for a rate 1 or 0.
 
     Attributes:
         label: of which prompts: the style, as a rule. Published values are looked up by it.
@@ -164,10 +163,9 @@ class Measurement(_Measured):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Summary(_Measured):
-    """A summary is a mean or a count that stands alone, without the values behind it.
+    """A summary is a mean or a count without the values behind it: recorded so, or made over all prompts at once.
 
-    It was recorded so, or made over all prompts at once. `n` is None where the number of prompts is not recorded; the
-    other fields are those of `Sample`.
+    `n` is None where the number of prompts is not recorded; the other fields are those of `Sample`.
     """
 
     value: float

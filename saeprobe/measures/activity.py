@@ -112,14 +112,13 @@ def activation(of: Readable, feature: int) -> Measurement:
         NotRun: a record does not hold it.
     """
     feature = feature_number(feature)
-    refuse_unread(of)
     if isinstance(of, RecordedStyle):
         return of.activation(feature)
 
-    name = f"activation of feature {feature}"
-    return measured(
-        of, name, "activation", lambda these: these.over_tokens(_column(these, feature)), features=(feature,)
-    )
+    def strength(these: Features) -> Values:
+        return these.over_tokens(_column(these, feature))
+
+    return measured(of, f"activation of feature {feature}", "activation", strength, features=(feature,))
 
 
 def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
@@ -147,7 +146,6 @@ def firing_rate(of: Readable, feature: int) -> Quantity:
         ValueError: the SAE has no such feature.
     """
     feature = feature_number(feature)
-    refuse_unread(of)
     if isinstance(of, RecordedStyle):
         return of.firing_rate(feature)
 

@@ -174,8 +174,7 @@ def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float,
 
 def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
     """Return the mean silhouette, which has no other scale."""
-    (of,) = sides
-    units = _units(of, over)
+    units = _units(sides[0], over)
     if isinstance(units, str):
         raise ValueError(units)  # noqa: TRY004 - it is the text of what is wrong
     return Effect(size=float(units.silhouettes.mean()), scale=None)
@@ -227,10 +226,7 @@ def _share_as_low(units: _Units, pair: tuple[int, int], *, alpha: float, seed: i
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Units:
-    """The units of all styles are wordings, or each style's prompts on a topic, with `within` styles topic by topic.
-
-    `keys` hold the style and the name of each.
-    """
+    """The units, by style and name, are wordings, or each style's prompts on a topic, `within` styles a topic."""
 
     keys: tuple[tuple[str, str], ...]
     labels: Labels
@@ -308,8 +304,7 @@ def mean_distances(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "rel
 def silhouettes(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabelings units"]:
     """Return `(b - a) / max(a, b)`: `a` is a unit's mean distance to its own style, `b` that to the nearest other one.
 
-    Rousseeuw 1987, J. Comput. Appl. Math. 20. Between -1 and 1; 0 where both distances are 0. Every style has at least
-    2 units, and there are at least 2 styles.
+    Rousseeuw 1987, J. Comput. Appl. Math. 20. Between -1 and 1; 0 where both are 0. There are 2 styles of 2 at least.
     """
     means = mean_distances(distances, dealt)
     own = np.take_along_axis(means, dealt[:, :, None], axis=2)[:, :, 0]
@@ -330,8 +325,8 @@ def relabel(
 ) -> Permuted:
     """Test the mean silhouette, or what is `large`, when styles are dealt anew: one-sided.
 
-    With `within`, the units come in runs of so many, a run a topic with each style once, and styles change places
-    inside a run only. The mean silhouette of a relabeling is kept, and that of the first style behind it.
+    Styles change places inside runs of `within` units, a run a topic with each style once. The mean silhouette of a
+    relabeling is kept, and that of the first style behind it.
     """
     observed = float(silhouettes(distances, labels[None]).mean())
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))

@@ -239,8 +239,7 @@ class OfStyle:
 class Figures:
     """They are what changes in a subject with its protocol.
 
-    `separating` are the features that fire at the last token of every prompt of one style of `between` and on none of
-    the other, ascending.
+    `separating` features, ascending, fire at the last token of each prompt of one style of `between`, and none else's.
     """
 
     styles: tuple[OfStyle, ...]

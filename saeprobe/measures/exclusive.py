@@ -24,7 +24,7 @@ from saeprobe.evidence.units import sample_of, unit_values
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import p_value, visible
-from saeprobe.measures.reading import Readable, Sides, design, fire_anywhere, firing, not_distinguished, refuse_apart
+from saeprobe.measures.reading import Readable, Sides, design, firing, not_distinguished, refuse_apart
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import Permuted, permute, settle
@@ -204,8 +204,10 @@ def _reach(on: Features, but_not: Features) -> tuple[int, int] | None:
     """Return the lowest and the highest count of features exclusive to `on` that rounding may give."""
     if on.near is None or but_not.near is None:
         return None
-    (on_surely, on_maybe), (not_surely, not_maybe) = fire_anywhere(on), fire_anywhere(but_not)
-    lowest, highest = on_surely & ~(not_surely | not_maybe), (on_surely | on_maybe) & ~not_surely
+    both = ((on.encoded, on.near), (but_not.encoded, but_not.near))
+    on_surely, not_surely = ((acts - acts.multiply(near) > 0).sum(axis=0) > 0 for acts, near in both)
+    on_near, not_near = (near.sum(axis=0) > 0 for _, near in both)
+    lowest, highest = on_surely & ~(not_surely | not_near), (on_surely | on_near) & ~not_surely
     return int(lowest.sum()), int(highest.sum())
 
 
@@ -233,10 +235,7 @@ def exclusive_interval(on: Units, but_not: Units, *, paired: bool, level: float)
 
 
 def rarefied(on: Units, but_not: Units) -> tuple[tuple[float, float], ...]:
-    """Return how many features would be exclusive to `on` over 1, 2, ... units a side, each with its jackknife error.
-
-    There are as many as the side with fewer units has.
-    """
+    """Return how many features would be exclusive to `on` over 1, 2, ... units of each side, with jackknife errors."""
     n_on, n_not, ever = len(on), len(but_not), on.any(axis=0)
     of = [partial(_expected, on[:, ever], but_not[:, ever], k) for k in range(1, min(n_on, n_not) + 1)]
     made = (jackknife(count, n_on, n_not, paired=False) for count in of)
@@ -246,8 +245,7 @@ def rarefied(on: Units, but_not: Units) -> tuple[tuple[float, float], ...]:
 def _expected(on: Units, but_not: Units, k: int, kept: Bool[np.ndarray, " units"]) -> float:
     """Return the mean count over all choices of `k` kept units a side (rarefaction: Hurlbert, Ecology 52, 1971)."""
 
-    def silent(units: Units) -> np.ndarray:
-        """Return by feature the share of choices in none of whose units it fires."""
+    def silent(units: Units) -> np.ndarray:  # by feature the share of choices in none of whose units it fires
         n, chosen = len(units), min(k, len(units))
         return np.array([comb(n - times, chosen) / comb(n, chosen) for times in range(n + 1)])[units.sum(axis=0)]
 
@@ -263,10 +261,9 @@ _ACTIVITY = (
 
 
 def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
-    """Thin the firings of the more active side to as many as the other has, and compare what is left.
+    """Thin the firings (active features of a token) of the more active side to as many as the other has.
 
-    A firing is one active feature of one token read. p is that of "this side is the other one, only more active": a
-    mean over thinnings is below alpha only where nearly all are.
+    p is that of "this side is the other one, only more active": a mean is below alpha only where nearly all are.
     """
     n_a, n_b, total_a, total_b = len(sides.a.names), len(sides.b.names), len(sides.a.feature), len(sides.b.feature)
 

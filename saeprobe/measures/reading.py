@@ -113,14 +113,6 @@ def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
     return fires
 
 
-def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
-    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it."""
-    sure = of.encoded if of.near is None else of.encoded - of.encoded.multiply(of.near)
-    surely: Bool[np.ndarray, " d_sae"] = (sure > 0).sum(axis=0) > 0
-    maybe = np.zeros_like(surely) if of.near is None else (of.near.sum(axis=0) > 0) & ~surely
-    return surely, maybe
-
-
 def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and the features of all activations above zero."""
     rows, features = (acts > 0).tocoo().coords

@@ -241,8 +241,7 @@ def permutation_share(a: Units, b: Units) -> Share:
     difference = float((a - middle).mean() - (b - middle).mean())
 
     def share(shift: float) -> float:
-        observed = difference - shift
-        slack = tolerance(a - shift, b)
+        observed, slack = difference - shift, tolerance(a - shift, b)
         near, far = slack / weight, (2 * abs(observed) - slack) / weight
         if far <= near:
             return 1.0
@@ -266,8 +265,7 @@ def flip_share(differences: Units) -> Share:
 
     def share(shift: float) -> float:
         moved = differences - shift
-        observed = float(moved.mean())
-        slack = tolerance(moved)
+        observed, slack = float(moved.mean()), tolerance(moved)
         near, far = slack * count / 2, (2 * abs(observed) - slack) * count / 2
         if far <= near:
             return 1.0

@@ -111,8 +111,7 @@ def jackknife(
 ) -> Contrast:
     """Return a statistic of the units that are kept, those of `b` behind those of `a`, with its delete-one error.
 
-    As for counts of species (Heltshe & Forrester, Biometrics 39, 1983): paired units are left out together; of others
-    the variances of the two sides add up.
+    As of counts of species (Heltshe & Forrester, Biometrics 39, 1983): pairs go together, else both variances add up.
     """
     without = ~np.eye(n_a + n_b, dtype=bool)
     sides = [without[:n_a] & without[n_a:]] if paired else [without[:n_a], without[n_a:]]

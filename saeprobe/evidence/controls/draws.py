@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import comb, floor
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -47,11 +47,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """Draws are read one by one, `most` at most.
-
-    The claim withstands them if none of the first `look` is as large, or at most `allowed` of all are; once more are,
-    it does not, and no more are read.
-    """
+    """A claim withstands if none of the first `look` draws is as large, or at most `allowed` of all `most` are."""
 
     most: int
     allowed: int
@@ -73,7 +69,6 @@ def drawing_at(alpha: float) -> Drawing:
     return next(plan for plan in plans if plan.size < alpha)
 
 
-_Side = TypeVar("_Side", Measurement, Features)
 Sides = TypeVar("Sides", tuple[Measurement, ...], tuple[Features, ...])
 """A claim is made on these: two measurements, or the captures or styles of one that a sentence on features names."""
 
@@ -155,7 +150,7 @@ _RULE: Final = (
 )
 
 
-def under(side: _Side, name: Control, draw: int = 0) -> _Side:
+def under(side: Measurement | Features, name: Control, draw: int = 0) -> Any:
     """Read a side as a control does, in one of its draws; a record cannot be read so."""
     if side.under is None:
         raise NotRun(NO_MODEL)

@@ -133,7 +133,10 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     left, half = (of.over_topics(line.left(share), share) for share in (1.0, 0.5))
     made = Made(left=left, half=half, at_best=(compared.shift.p / 2, 0.0))
     beyond, by_topic = "", [np.array(list(mean_by(side, "topics").values())) for side in long]
-    if what == "topics" and not _overlap(*by_topic):
+    one, other = by_topic
+    # what longer topics do says nothing of lengths that no topic of the other side gives
+    overlap = other.min() <= one.mean() <= other.max() and one.min() <= other.mean() <= one.max()
+    if what == "topics" and not overlap:
         beyond = " from short topics to long ones, which says little beyond the lengths that both sides have"
         made = replace(made, p=1.0, interval=left.interval(effect, 1 - 2 * terms.alpha))
     longer, shorter = (b.label, a.label) if gap < 0 else (a.label, b.label)
@@ -159,14 +162,6 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
         },
         unit_values=by_length.unit_values,
     )
-
-
-def _overlap(one: Units, other: Units) -> bool:
-    """Decide whether each side's mean length lies among the lengths of the other.
-
-    What longer topics do says little of what longer wordings do, and nothing of lengths that no topic gives.
-    """
-    return bool(other.min() <= one.mean() <= other.max() and one.min() <= other.mean() <= one.max())
 
 
 def _both(a: Measurement, b: Measurement, topics: list[str]) -> Units:

@@ -36,20 +36,18 @@ Kind = Literal[
     "every",
 ]
 
-_ESTIMATES: Mapping[Kind, str] = {
+_ESTIMATES: Mapping[Kind, str] = {  # what `Evidence.estimate` is, where it is no plain difference
     "bound": "mean",
     "rate": "rate",
     "correlation": "correlation",
     "printed": "rank correlation",
     "at least": "excess over the margin",
 }
-"""What `Evidence.estimate` is, where it is no plain difference."""
 
 Answer = Literal["withstood", "explains", "cannot tell"]
 """What a control says: something is surely left, the rival surely makes more than half, or neither is sure."""
 
-Agreement = Literal["agrees", "drifted", "rounding decides", "cannot be compared"]
-"""What is found of a printed number."""
+Agreement = Literal["agrees", "drifted", "rounding decides", "cannot be compared"]  # what is found of a printed number
 
 COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 """Units of what happens or does not; a prompt read at several tokens has a share of it."""
@@ -172,7 +170,6 @@ class Evidence:
     tried: int | None = None
     """Where features were picked by looking: among how many."""
     needed: Needed | None = None
-    """What would decide it, where it is inconclusive and that is known."""
     continuations: tuple[tuple[str, str, str], ...] = ()
     """Steering only: (arm, prompt, continuation), a few of each arm for the reader."""
 

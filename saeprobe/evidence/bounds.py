@@ -220,14 +220,11 @@ def _needed(found: Trials, prompts: int, *, bound: float, tail: float) -> Needed
     return needed(found.what, have, wanted, a_unit=prompts / have)
 
 
-Wanted = Literal[0, 1]
-
 ALWAYS_RULE = "supported where it holds on each of at least 2 prompts; a single exception refutes it"
-
 ROUNDING = 1e-6  # a recorded rate may be a float32
 
 
-def always(of: Quantity, wanted: Wanted, terms: Terms) -> Evidence:
+def always(of: Quantity, wanted: Literal[0, 1], terms: Terms) -> Evidence:
     """Decide whether something happens on every prompt, `wanted` 1, or on none, 0; one exception refutes it.
 
     The interval of the rate says how far the sentence reaches beyond the prompts that were read, or recorded.
@@ -252,7 +249,7 @@ def always(of: Quantity, wanted: Wanted, terms: Terms) -> Evidence:
     return replace(base, outcome=judged[0], reason=judged[1], rule=ALWAYS_RULE)
 
 
-def _shown(of: Quantity, wanted: Wanted) -> tuple[str, str]:
+def _shown(of: Quantity, wanted: Literal[0, 1]) -> tuple[str, str]:
     """Say what the rate is, and what speaks against `wanted`: of a record it is not known on which prompts."""
     if isinstance(of, Summary):
         counted = "" if of.n is None else f" of {of.n} prompts"

@@ -50,10 +50,8 @@ def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object
 def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, share: float | None = None) -> About:
     """Expect equality with `quantity` up to a margin set before measuring: two one-sided tests (Schuirmann 1987).
 
-    Args:
-        quantity: what to be equal to.
-        margin: the largest difference that still counts as equal, in the unit of the measure.
-        share: the same as a share of `quantity`, whose error then counts too: for subjects of different scale.
+    `margin` is the largest difference that still counts as equal, in the unit of the measure, and `share` the same as a
+    share of `quantity`, whose error then counts too: for subjects of different scale.
 
     Raises:
         TypeError: there is no quantity, or not just one of `margin` and `share`.

@@ -151,9 +151,8 @@ def _judge(
     shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
     if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
-    apart = f"a difference of {estimate}"
-    if asked:  # so many times nothing is no margin
-        apart = f"{estimate} beyond the margin of {number(asked, a.unit)}"
+    # so many times nothing is no margin
+    apart = f"{estimate} beyond the margin of {number(asked, a.unit)}" if asked else f"a difference of {estimate}"
     first = _mean(a, compared)
     numbers = f"{against(first, first - shift.estimate - (asked or 0.0), a.unit)}, {apart}"
     if {prompt.topic for prompt in a.prompts} != {prompt.topic for prompt in b.prompts}:

@@ -30,12 +30,11 @@ class PublishedComparison:
     Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed digit,
     `sampling`, the sampling error of the difference of two means, and `reach`. With T wordings here that have the
     standard deviation s, and k behind the printed mean, the sampling error is t(0.975, T - 1) s sqrt(1 / T + 1 / k); k
-    is 1 where the source does not say it, and the number of prompts says nothing of it. Where other topics are the
-    units, T and k count topics; where both are, the squares add up. A reading of the very prompts has none. `reach` is
-    how far rounding, as of features near their threshold, may move our mean towards the printed one (`Sample.reach`).
-    It is a bound, and no error that averages out, so that it is added whole, also to what the claim states; None where
-    unknown. Where no sampling error can be had the two cannot be compared, `tolerance` is None, and `tolerance_from`
-    says what is missing.
+    is 1 where the source does not say it. Where other topics are the units, T and k count topics; where both are, the
+    squares add up. A reading of the very prompts has none. `reach` is how far rounding, as of features near their
+    threshold, may move our mean towards the printed one (`Sample.reach`), None where unknown: a bound that does not
+    average out, and so is added whole, also to what the claim states. Where no sampling error can be had the two cannot
+    be compared, `tolerance` is None, and `tolerance_from` says what is missing.
     """
 
     label: str

@@ -30,8 +30,7 @@ RULE = (
 class PrintedTable:
     """A table holds the numbers that a source prints, by label; compare them as a sentence about them reads.
 
-    A `column` stands after each label where a source prints several under it; counts are `exact`, since nothing was
-    rounded.
+    A `column` stands after each label where a source prints several under it; counts, not rounded, are `exact`.
     """
 
     numbers: Published

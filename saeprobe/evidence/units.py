@@ -116,8 +116,8 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
 def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     """Return how far the units scatter from which a printed mean would be another draw.
 
-    They are templates, also where there is one: a source may have used another wording. They are topics where a claim
-    is of these wordings alone, and where a record has one wording, which is the one that the source printed.
+    They are templates, also where there is one, as a source may have used another wording; topics where a claim is of
+    these wordings alone, and where a record has one wording, the one that the source printed.
     """
     recorded = of.run is not None and len(mean_by(of, "templates")) == 1
     units: tuple[Over, ...] = tuple(dict.fromkeys(over)) or (("topics",) if recorded else ("templates",))
@@ -132,9 +132,8 @@ class Compared:
 
     `unit_values` are the numbers that the test saw; a reader gets `shift.estimate` and `shift.p` from them again. Over
     templates and topics they are the templates', then the differences of the topics. `paired` says whether every
-    unit has its partner on the other side, read on the same prompts. `pairs` are (row of the first side, row of the
-    second) of templates that share a frame, whose labels are dealt within the pair. `n_units` counts templates, or
-    topics where only they are the units.
+    unit has its partner on the other side, read on the same prompts. `pairs` are rows, of the first side and the
+    second, of templates that share a frame. `n_units` counts templates, or topics where only they are the units.
     """
 
     shift: Shift

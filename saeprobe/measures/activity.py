@@ -17,6 +17,8 @@ from saeprobe.recorded.record import BY_PROMPT, POOLED, Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
 Values = Float[np.ndarray, " prompts"]
+Of = Callable[[Features], Values]
+Near = Callable[[Features], NearThreshold | None]
 
 
 def l0(of: Readable) -> Quantity:
@@ -127,13 +129,7 @@ def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
     return of.encoded[:, [feature]].toarray().ravel()
 
 
-def _measured_or_recorded(
-    of: Readable,
-    measure: str,
-    unit: str,
-    values: Callable[[Features], Values],
-    near: Callable[[Features], NearThreshold | None] | None = None,
-) -> Quantity:
+def _measured_or_recorded(of: Readable, measure: str, unit: str, values: Of, near: Near) -> Quantity:
     """Return a measurement on what a capture read, or what a record holds of the measure."""
     return of.quantity(measure) if isinstance(of, RecordedStyle) else measured(of, measure, unit, values, near=near)
 
@@ -161,17 +157,17 @@ def measured(
     of: Features,
     measure: str,
     unit: str,
-    values: Callable[[Features], Values],
+    values: Of,
     *,
-    near: Callable[[Features], NearThreshold | None] | None = None,
+    near: Near | None = None,
     of_tokens: bool = True,
     label: str = "",
     features: tuple[int, ...] = (),
 ) -> Measurement:
     """Return a measurement on `of`, of these `features` if it is of single ones.
 
-    `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
-    were read; what is of the whole prompt does not. `label` names what is compared, where it is no style.
+    `near` gives how far features near their threshold may move it; `of_tokens` says whether it depends on which tokens
+    were read. `label` names what is compared, where it is no style.
     """
     refuse_unread(of)
     again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)

@@ -53,8 +53,7 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
         acts = these.encoded.toarray()
         best = acts[:, list(wanted)].max(axis=1)
         stronger = (acts > best[:, np.newaxis]).sum(axis=1)
-        is_among = ((best > 0) & (stronger < k)).astype(np.float64)
-        return these.over_tokens(is_among)
+        return these.over_tokens(((best > 0) & (stronger < k)).astype(np.float64))
 
     return measured(of, f"{which} among the {k} strongest", "share of tokens", share, features=wanted)
 

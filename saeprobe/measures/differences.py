@@ -239,7 +239,8 @@ class OfStyle:
 class Figures:
     """They are what changes in a subject with its protocol.
 
-    `separating` features, ascending, fire at the last token of each prompt of one style of `between`, and none else's.
+    `separating` are the features that fire at the last token of every prompt of one style of `between` and on none of
+    the other, ascending.
     """
 
     styles: tuple[OfStyle, ...]

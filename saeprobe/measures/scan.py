@@ -132,10 +132,9 @@ def _scanned(sides: BothSides, terms: Terms, *, most: int) -> Evidence:
 _RULE = (
     "each part is a feature picked on one half of the prompts, by looking at all of them, which cannot be done again "
     "from what stands here, and tested on the other: p is half of the two-sided one, and 1 where the feature fires no "
-    "more often. Its adjusted p is the smallest, "
-    "over the parts with at least that p, of p times their number divided by their rank. Supported if an adjusted p is "
-    "below alpha / 2 and every control is withstood; else explained by a control or inconclusive, never refuted, for "
-    "features that were picked badly do not show that there are none"
+    "more often. Its adjusted p is the smallest, over the parts with at least that p, of p times their number divided "
+    "by their rank. Supported if an adjusted p is below alpha / 2 and every control is withstood; else explained by a "
+    "control or inconclusive, never refuted, for features that were picked badly do not show that there are none"
 )
 
 

@@ -182,7 +182,7 @@ def _judged_signature(fires: str, counts: Sequence[int], samples: Sequence[Sampl
     return "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
 
 
-_RULES = {
+_RULES = {  # how the sentences about two sides, and about one, are decided
     2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
     "prompts on each; refuted by a single exception; inconclusive with fewer prompts. The intervals are those of a "
     "rate beside a number: exact binomial ones of what a record counts, and of units of several prompts by the trials "
@@ -192,7 +192,6 @@ _RULES = {
     "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, and where no other style "
     "was read or one is not known",
 }
-"""How the sentences about two sides, and about one, are decided."""
 
 
 def others(*sides: Readable) -> tuple[Readable, ...]:

@@ -140,10 +140,8 @@ def shares_interval(of: Shares, *, tail: float) -> tuple[float, float]:
 def units_for_rate(bound: float, *, above: bool, tail: float, prompts: float) -> int | None:
     """Return the fewest units that support a rate above (below) `bound` when all of them (none) show it; else None."""
     showing = Shares(mean=float(above), variance=0.0, units=0, prompts=prompts)
-    return next(
-        (n for n in range(2, MOST_UNITS) if shares_p(showing._replace(units=n), bound, above=above, tail=tail) < tail),
-        None,
-    )
+    ps = ((n, shares_p(showing._replace(units=n), bound, above=above, tail=tail)) for n in range(2, MOST_UNITS))
+    return next((n for n, p in ps if p < tail), None)
 
 
 def _check(successes: float, trials: int) -> None:

@@ -169,8 +169,7 @@ def _rate(bound: float, units: Units, tail: float, *, above: bool) -> str:
     return f"{states} is supported {edges[0]}{apart if len(set(edges)) > 1 else ''}"
 
 
-CONFIRMED: Final = ("supported", "drifted")
-"""The sentence holds; where it drifted, a number of it has moved."""
+CONFIRMED: Final = ("supported", "drifted")  # the sentence holds; where it drifted, a number of it has moved
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -245,8 +245,7 @@ def difference_of_means(a: Units, b: Units) -> float:
 def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple[float, float] | None:
     """Find the shifts that are not rejected, by stepping out and halving; `step` is a first guess of their reach.
 
-    Zero is tried first, so that the interval holds it if, and only if, the test does not reject it. None where no
-    shift is rejected, however large.
+    Zero is tried first, so that it is inside if, and only if, it is not rejected. None where no shift ever is.
     """
     ends: list[float] = []
     for direction in (-1.0, 1.0):

@@ -26,13 +26,12 @@ RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")  # of which 
 READ_ELSEWHERE: Final[tuple[Control, ...]] = ("injection", *RANDOM)
 """The controls that read something else than the claim does, and so are part of the plan."""
 
-TAKEN: Final[Mapping[str, tuple[Control, ...]]] = {
+TAKEN: Final[Mapping[str, tuple[Control, ...]]] = {  # which controls each kind of evidence takes
     "a comparison of two measurements": ("length", "wording", *READ_ELSEWHERE),
     "exclusive features": ("activity", *READ_ELSEWHERE),
     "a scan": READ_ELSEWHERE,
     "clusters": READ_ELSEWHERE,
 }
-"""Which controls each kind of evidence takes."""
 
 SURELY: Final = 0.02  # a rival explains where the one-sided p of "it makes less than half" lies below this
 EXACT: Final = 1e-9  # an error that is no larger a share of the effect is rounding
@@ -217,7 +216,7 @@ def answered(
     )
 
 
-_RIVALS: Final[dict[Control, str]] = {
+_RIVALS: Final[dict[Control, str]] = {  # what each control takes for the rival
     "length": "prompt length",
     "wording": "the styles' own words",
     "activity": "the number of active features",
@@ -225,7 +224,6 @@ _RIVALS: Final[dict[Control, str]] = {
     "random-model": "a random model",
     "random-sae": "random features",
 }
-"""What each control takes for the rival."""
 
 
 def verdict_of(controls: Sequence[ControlResult], numbers: str, unit: str = "", *, more: str = "") -> Judged:

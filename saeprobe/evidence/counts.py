@@ -160,7 +160,6 @@ def recorded_apart(
 
 
 def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
-    """Judge by Fisher's exact test on the table of what happened and did not."""
     from scipy.stats import fisher_exact  # half a second to import, and not every run needs it
 
     alpha = base.alpha or 0.0

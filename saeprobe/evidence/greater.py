@@ -92,7 +92,6 @@ def raised_by(margin: Margin | None) -> str:
 def _tested(
     kind: Kind, statement: str, sides: tuple[Measurement, Measurement], compared: Compared, judged: Judged, terms: Terms
 ) -> Evidence:
-    """Make the evidence on two measurements that were tested."""
     shift = compared.shift
     return Evidence(
         kind=kind,

@@ -178,7 +178,6 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
 
 
 def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
-    """Test over the units wanted."""
     of_a, of_b, topics = array(means.templates_a), array(means.templates_b), array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
     n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""

@@ -173,7 +173,6 @@ def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float,
 
 
 def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
-    """Return the mean silhouette, which has no other scale."""
     units = _units(sides[0], over)
     if isinstance(units, str):
         raise ValueError(units)  # noqa: TRY004 - it is the text of what is wrong

@@ -208,7 +208,6 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
 
 
 def _on_all(feature: int, styles: Sequence[Readable], terms: Terms) -> Sample:
-    """Count the prompts of several styles together on which a feature fires."""
     measure = "firings on other styles"
     each = [sample_of(_counted(firing_rate(of, feature), measure), terms) for of in styles]
     reaches = [one.reach for one in each if one.reach is not None]

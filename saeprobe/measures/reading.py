@@ -114,7 +114,6 @@ def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
 
 
 def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and the features of all activations above zero."""
     rows, features = (acts > 0).tocoo().coords
     return rows, features
 

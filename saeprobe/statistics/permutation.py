@@ -213,7 +213,6 @@ def _deal(labels: tuple[tuple[tuple[int, ...], ...], ...], seed: int, start: int
 
 
 def _every(runs: Sequence[Runs]) -> Dealt:
-    """Deal the labels inside each run in every way that differs."""
     dealt = np.zeros((1, 0), dtype=np.int64)
     for run in (run for block in runs for run in block):
         some = _arrangements(run)

@@ -175,7 +175,6 @@ def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
 
 
 def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:
-    """Part the units whose names are free from the others."""
     is_free = np.array([all(one in names for one, names in zip(unit, free, strict=True)) for unit in group])
     return array(group)[is_free], array(group)[~is_free]
 

@@ -158,7 +158,6 @@ def under(side: Measurement | Features, name: Control, draw: int = 0) -> Any:
 
 
 def _on(side: Measurement | Features, there: Measurement | Features) -> Measurement | Features:
-    """Take a side on the prompts that were read there too."""
     these = set(there.prompts)
     chosen = np.array([prompt in these for prompt in side.prompts])
     return side.select(chosen) if isinstance(side, Measurement) else side.select(np.flatnonzero(chosen).tolist())

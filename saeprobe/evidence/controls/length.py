@@ -162,6 +162,5 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
 
 
 def _both(a: Measurement, b: Measurement, topics: list[str]) -> Units:
-    """Take the mean of both sides on each topic."""
     on_a, on_b = mean_by(a, "topics"), mean_by(b, "topics")
     return np.array([(on_a[topic] + on_b[topic]) / 2 for topic in topics])

@@ -109,7 +109,9 @@ def _sheet(document: dict[str, object]) -> Content:
         words=table(named["words"], "words", _texts),
         neutral=_neutral(styles),
         repeats=repeats,
-        frames=table(named["frames"], "frames", partial(listed, of=lambda one, at: one and _said(one, at))),
+        frames=table(
+            named["frames"], "frames", partial(listed, of=lambda one, at: "" if one == "" else _said(one, at))
+        ),
         distinct=_true_of("distinct", styles),
     )
 

@@ -225,19 +225,18 @@ def published(
             wordings than prompts, `tolerance` is no number above zero, `language` is another, or something is no text
             that has to be one.
     """
-    from saeprobe.digits import check_behind, digits_of  # a probe without a printed number does without
+    from saeprobe.digits import behind, digits_of  # a probe without a printed number does without
 
     __tracebackhide__ = True  # an error is shown at the line of the probe file
     texts = {"unit": unit, "measure": measure, "source": source}
     _check_texts("published()", _PUBLISHED, **{name: text for name, text in texts.items() if text != ""})
     printed = digits_of(values, ratio, unit)
-    check_behind(n, wordings, tolerance, unit or "times")
+    n, wordings, tolerance = behind(n, wordings, tolerance, unit or "times")
     if language not in ("", "zh", "en"):
         raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
     numbers = {label: float(text) for label, text in printed.items()}
-    n, wordings, tolerance = n and int(n), wordings and int(wordings), tolerance and float(tolerance)  # numpy's too
-    behind = Published(values=numbers, printed=printed, unit=unit or "times", measure=measure, n=n, wordings=wordings)
-    return replace(behind, tolerance=tolerance, source=source, language=language)
+    it = Published(values=numbers, printed=printed, unit=unit or "times", measure=measure, n=n, wordings=wordings)
+    return replace(it, tolerance=tolerance, source=source, language=language)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import inf, isfinite, nan, ulp
 from numbers import Real
 from operator import index
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, cast
 
 _COUNT: Final = "a whole number, 1 or more: write 4, not 4.0 or '4'"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
@@ -53,20 +53,16 @@ def half_unit(digits: str) -> Decimal:
     return Decimal(5).scaleb(cast("int", Decimal(digits).as_tuple().exponent) - 1) + 0
 
 
-def check_behind(n: object, wordings: object, tolerance: object, unit: str) -> None:
-    """Refuse numbers of prompts and wordings that are no counts, and a tolerance that is no distance."""
-    for name, count, of in (("n", n, "prompts"), ("wordings", wordings, "templates of a style")):
-        if count is not None:
-            whole(name, count, wanted=f"the number of {of} behind the printed values, or nothing")
-    if _is_real(n) and _is_real(wordings) and wordings > n:
+def behind(n: object, wordings: object, tolerance: object, unit: str) -> tuple[int | None, int | None, float | None]:
+    """Return as Python's own the numbers of prompts and of wordings, and a tolerance, or refuse what is none."""
+    said = "the number of {} behind the printed values, or nothing"
+    n = None if n is None else whole("n", n, wanted=said.format("prompts"))
+    wordings = None if wordings is None else whole("wordings", wordings, wanted=said.format("templates of a style"))
+    if n and wordings and wordings > n:
         raise ValueError(f"wordings is {wordings} and n is {n}; wanted as many prompts of a style as wordings, or more")
     if tolerance is not None:
-        finite("tolerance", tolerance, least=ulp(0.0), wanted=f"a positive distance in {unit}")
-
-
-def _is_real(value: object) -> TypeGuard[float]:
-    """Decide whether a value is a number, of Python or numpy; True is none."""
-    return type(value) is not bool and isinstance(value, Real)
+        tolerance = finite("tolerance", tolerance, least=ulp(0.0), wanted=f"a positive distance in {unit}")
+    return n, wordings, tolerance
 
 
 def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, str]:
@@ -83,7 +79,7 @@ def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, 
 def _as_printed(value: object) -> str:
     """Keep the digits of a printed number; a Python number shows none that are not significant."""
     digits = str(value).strip().replace("\N{MINUS SIGN}", "-")
-    number = isinstance(value, str) or _is_real(value)
+    number = type(value) is not bool and isinstance(value, str | Real)
     if not number or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not _is_held(Decimal(digits)):
         remedy = "write it as printed, in the digits 0 to 9 and a point, such as 132.4, 1234.5, '4.80' or '1.3e2'"
         remedy += "; 75 % is 0.75 of a share" if "%" in digits else ""

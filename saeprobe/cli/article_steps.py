@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, vstack
 from saeprobe.captures import Capture
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.inspect import recognise
-from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, say, table
+from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, say, table
 from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
@@ -24,6 +24,7 @@ from saeprobe.recorded.comparison import FeatureDiff, compare_styles, write_feat
 from saeprobe.shapes import Float
 from saeprobe.store.plan import A_FILE, BATCH_SIZE, prompts_for
 from saeprobe.subject import models_absent, not_imported
+from saeprobe.subject.files.model import bars_where_watched
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Dtype, Request, SubjectError, Want
@@ -49,9 +50,9 @@ def extract(arguments: argparse.Namespace) -> int:
     prompts = prompts_for(STYLES, subject) if file is None else PromptSet.from_file(file)
     chosen = choose_prompts(prompts, styles=arguments.styles, template=arguments.template)
     topics, styles = tuple(chosen[next(iter(chosen))]), tuple(chosen)
-    quiet_libraries()
     wanted = {prompt for by_topic in chosen.values() for prompt in by_topic.values()}
-    row_of = _read(subject.open(), [prompt for prompt in prompts if prompt in wanted])
+    with bars_where_watched():
+        row_of = _read(subject.open(), [prompt for prompt in prompts if prompt in wanted])
     rows = np.stack([row_of[chosen[style][topic].text] for topic in topics for style in styles])
     found = article.ArticleActivations(
         topics=topics,

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     machine = this_machine()
     rates = measure(hub.existing_folder(), gpu=bool(machine.usable_gpus))
     by_name = {subject.name: subject for subject in subjects}
-    found = [outlook(subject, rates, by_name.get(subject.protocol_of or "")) for subject in subjects]
+    found = [outlook(subject, rates, by_name.get(subject.spec.protocol_of or "")) for subject in subjects]
     basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
     reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
     # The name of a subject stands before the first line of what there is to say of it.

@@ -53,14 +53,6 @@ def facts(known: Sequence[tuple[str, str]]) -> str:
     return table(["", ""], known, indent=2)
 
 
-def quiet_libraries() -> None:
-    """Keep transformers' own bars off a stderr that nobody watches; it draws them there in any case."""
-    if not sys.stderr.isatty():
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-
-
 def progress(what: str, *, total: int, unit: str) -> "tqdm[NoReturn]":
     """Return a bar that shows only where stderr is a terminal."""
     from tqdm import tqdm

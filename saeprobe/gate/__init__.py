@@ -86,16 +86,13 @@ def decide_release(article: Article, report: Document) -> Release:
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
     undecided, and so does a subject that was given prompts in the place of STYLES which it neither declares nor needs.
     """
-    rulings = tuple(_ruling(cited, report, _run_of_all(article)) for cited in article.claims)
-    uncommitted = named(report.run.changed) if report.run.dirty else None
-    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=uncommitted)
-
-
-def _run_of_all(article: Article) -> str:
-    """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
     subjects = dict.fromkeys(citation.subject for citation in article.claims)
     marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
-    return command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
+    # It decides all that the article cites: a run of a single subject would take the others out again.
+    command = command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
+    rulings = tuple(_ruling(cited, report, command) for cited in article.claims)
+    uncommitted = named(report.run.changed) if report.run.dirty else None
+    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=uncommitted)
 
 
 def _ruling(citation: Citation, report: Document, command: str) -> Ruling:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -99,7 +99,10 @@ def approve(
         values=values,
         measured_with=_provenance(report, probe.subject),
     )
-    _check_new(baseline, approvals)
+    for one in approvals:  # it would only bury the reason that was given first
+        if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
+            found = f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
+            raise ApprovalError(f'{found}"{one.because}"; another approval takes another run, or another person')
     known[claim, probe.subject] = (*approvals, baseline)
     write_whole(path, text_of(known).encode("utf-8", errors="backslashreplace"))
     return Approval(baseline=baseline, before=approvals[-1] if approvals else None, path=path)
@@ -113,14 +116,6 @@ def _check_reason(person: str, reason: str) -> None:
     if words < LEAST_WORDS:
         wanted = f"say in at least {LEAST_WORDS} words why the value may be relied on"
         raise ApprovalError(f"--because is {reason!r}; {wanted} (two Chinese characters count as a word)")
-
-
-def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
-    """Refuse a second approval of a run by one person, which would only bury the reason that was given first."""
-    for one in approvals:
-        if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
-            found = f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
-            raise ApprovalError(f'{found}"{one.because}"; another approval takes another run, or another person')
 
 
 def _claim(report: Document, name: str) -> Claim:

@@ -100,8 +100,10 @@ class Door:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
         """Set the run up before the first probe is made."""
-        if type(obj).__module__ == "_pytest.fixtures":
-            _refuse_fixture(collector, obj)
+        found: Any = getattr(obj, "__dict__", {}).get("claim") if type(obj).__module__ == "_pytest.fixtures" else None
+        if type(found).__module__ == "saeprobe.claims":
+            what = f"{collector.nodeid}: a fixture makes the claim {found.id!r}"
+            raise collector.CollectError(f"{what}; write it above the test that decides it")
         if self._part is None and self._of_probes(collector, obj):
             return self._started().pytest_pycollect_makeitem(collector, name, obj)
         return None
@@ -190,13 +192,6 @@ class Door:
 
             self._part = start(self._config, _given(self._config), self._began)
         return self._part
-
-
-def _refuse_fixture(collector: pytest.Collector, obj: object) -> None:
-    found: Any = getattr(obj, "__dict__", {}).get("claim")
-    if type(found).__module__ == "saeprobe.claims":
-        what = f"{collector.nodeid}: a fixture makes the claim {found.id!r}"
-        raise collector.CollectError(f"{what}; write it above the test that decides it")
 
 
 def _hidden(function: object, collector: object) -> Claim | None:

@@ -155,16 +155,13 @@ def _provider(declared: Declared, provide: Provide) -> Callable[[str], object]:
     def fixture(saeprobe_subject: str) -> object:
         if len(members(saeprobe_subject)) == 1:
             return provide(saeprobe_subject, declared)
-        return tuple(_named(provide(name, declared)) for name in members(saeprobe_subject))
+        read = (provide(name, declared) for name in members(saeprobe_subject))
+        # The label of features then names their subject.
+        return tuple(replace(one, of_several=True) if isinstance(one, Features) else one for one in read)
 
     fixture.__dict__["declared"] = declared
     fixture.__doc__ = f"Give the evidence of a {type(declared).__name__.lower()} on the subject."
     return fixture
-
-
-def _named(evidence: object) -> object:
-    """Let the label of features name their subject, where a probe holds those of several."""
-    return replace(evidence, of_several=True) if isinstance(evidence, Features) else evidence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def described(
 ) -> shape.Subject:
     """Describe a subject as the report does, with its instrument check and what is shown of it, where it was run."""
     subject = laboratory.subject(name)
-    unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
+    unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.spec.protocol_of)  # the name alone is sure
     try:
         record = laboratory.record_of(subject)
         missing = subject.missing() if record is None else f"decided from recorded files in {record}"
@@ -79,14 +79,14 @@ def described(
     held["protocol"] += f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""
     held["other_prompts"] = str(subject.spec.prompts) if subject.spec.other_prompts else None
     instrument = None if check is None else instrument_of(check)
-    return shape.Subject(**held, protocol_of=subject.protocol_of, differs=differs, instrument=instrument)
+    return shape.Subject(**held, protocol_of=subject.spec.protocol_of, differs=differs, instrument=instrument)
 
 
 def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:
     """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
-    if subject.protocol_of is None:
+    if subject.spec.protocol_of is None:
         return ()
-    other = laboratory.subject(subject.protocol_of)
+    other = laboratory.subject(subject.spec.protocol_of)
     if other.spec.wrong is not None:
         return ()
     here, there = subject.aspects(), other.aspects()

@@ -131,10 +131,10 @@ class Laboratory:
     def shown(self, name: str) -> Shown:
         """Return what the report shows of what a subject read; nothing where no model is run."""
         subject, protocols = self.subject(name), {each.subject: self.subject(each.subject) for each in self._asked}
-        related = {name, subject.protocol_of} - {None}
+        related = {name, subject.spec.protocol_of} - {None}
         asked = dict.fromkeys(each.declared for each in self._asked if each.subject == name)
         captures = [each for each in asked if isinstance(each, Capture) and self._is_run(subject)]
-        family = any(related & {one.name, one.protocol_of} for one in protocols.values() if one.name != name)
+        family = any(related & {one.name, one.spec.protocol_of} for one in protocols.values() if one.name != name)
         whole = family and name not in self._failed and self.broken(name) is None
         try:
             found = [plan.seen(subject, each, self._store) for each in captures]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
@@ -25,6 +26,8 @@ from saeprobe.subject.files.sae import near
 from saeprobe.subject.registry import STYLES_OF, project_of, subject_names
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
+
+_OPTION: Final = "--saeprobe-prompts"
 
 
 def start(config: pytest.Config, given: Sequence[tuple[str, str, Path]], began: float) -> Part:
@@ -55,12 +58,13 @@ def _settings(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[
     root, option = _project(config), config.option
     named_in = config.rootpath if config.inipath is None else config.inipath.parent
     try:
-        neutral = {name: PromptFile.read(file, named_in).prompts for name, file in _named(config, "saeprobe_neutral")}
+        of_ini = _named(config.getini("saeprobe_neutral"), "saeprobe_neutral")
+        neutral = {name: PromptFile.read(file, named_in).prompts for name, file in of_ini}
     except PromptError as error:
         raise _SettingError(f"saeprobe_neutral: {error}") from None
-    prompts = {name: _prompts(file, named_in) for name, file in _named(config, "saeprobe_prompts")}
-    of_option = (one.partition("=")[::2] for one in option.saeprobe_prompts)  # checked at the start
-    prompts |= {name.strip(): _prompts(file.strip(), config.invocation_params.dir) for name, file in of_option}
+    of_ini, of_option = _named(config.getini("saeprobe_prompts"), "saeprobe_prompts"), option.saeprobe_prompts
+    prompts = {name: _prompts(file, named_in) for name, file in of_ini}
+    prompts |= {name: _prompts(file, config.invocation_params.dir) for name, file in _named(of_option, _OPTION)}
     return Settings(
         rootdir=root,
         store=given.get("store", root / ".saeprobe" / "store"),
@@ -88,38 +92,31 @@ def _project(config: pytest.Config) -> Path:
     return root
 
 
-def _named(config: pytest.Config, key: str) -> Iterator[tuple[str, str]]:
-    """Read the lines NAME = FILE of a key of the ini file."""
-    lines: Sequence[str] = config.getini(key)
-    for number, line in enumerate(lines):
+def _named(lines: Iterable[str], of: str) -> Iterator[tuple[str, str]]:
+    """Read lines NAME = FILE, each of another name; `of` is the key of the ini file, or the option."""
+    equals, seen = "=" if of.startswith("--") else " = ", set[str]()
+    for line in lines:
         name, sign, file = (part.strip() for part in line.partition("="))
         if not (name and sign and file):
-            raise _SettingError(f"{key}: {line!r}; wanted NAME = FILE, such as mine = {key.rpartition('_')[2]}.toml")
-        if name in [other.partition("=")[0].strip() for other in lines[:number]]:
-            raise _SettingError(f"{key}: {name!r} is given twice; leave one out")
+            example = f"mine{equals}{re.split('[_-]', of)[-1]}.toml"
+            raise _SettingError(f"{of}: {line!r}; wanted NAME{equals}FILE, such as {example}")
+        if name in seen:
+            raise _SettingError(f"{of}: {name!r} is given twice; leave one out")
+        seen.add(name)
         yield name, file
 
 
 def check_prompts(config: pytest.Config, given: Sequence[str]) -> None:
     """Refuse a NAME=FILE of the option that has not this form, or names no subject, or one for a second time."""
     try:
-        root = _project(config)
-        known = subject_names(root)
+        known = subject_names(_project(config))
+        unknown = [name for name, _ in _named(given, _OPTION) if name not in known]
     except SubjectError:  # probes say it
         return
-    seen: set[str] = set()
-    for one in given:
-        name, sign, file = (part.strip() for part in one.partition("="))
-        if not (name and sign and file):
-            found = "wanted NAME=FILE, such as mine=prompts.toml"
-        elif name in seen:
-            found = f"{name!r} is given twice; leave one out"
-        elif name not in known:
-            found = f"there is no subject {name!r}{near(name, known[::-1], 'name')}"
-        else:
-            seen.add(name)
-            continue
-        raise pytest.UsageError(f"--saeprobe-prompts {one}: {found}")
+    except _SettingError as error:
+        raise pytest.UsageError(str(error)) from None
+    for name in unknown:
+        raise pytest.UsageError(f"{_OPTION}: there is no subject {name!r}{near(name, known[::-1], 'name')}")
 
 
 def _prompts(file: str, folder: Path) -> PromptFile | str | None:

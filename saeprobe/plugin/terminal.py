@@ -169,7 +169,12 @@ def summarize(
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
-        for line in ("", _counts(records, len(undecided.unreached)), *undecided.chance):
+        counted = {str(word): sum(record["verdict"] == word for record in records) for word in WORDS}
+        counted["not reached"] = len(undecided.unreached)
+        declared = sum(record["outcome"] == "xfailed" for record in records)
+        counts = ", ".join(f"{count} {word}" for word, count in counted.items() if count)
+        counts += f" ({declared} as declared)" if declared else ""
+        for line in ("", counts, *undecided.chance):
             terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
@@ -238,13 +243,6 @@ def _wrapped(text: str, columns: int) -> list[str]:
 def terminal_columns(text: str) -> int:
     """Count the columns of a terminal that a text fills; a Chinese character fills two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
-    counted = {str(word): sum(record["verdict"] == word for record in records) for word in WORDS}
-    declared = sum(record["outcome"] == "xfailed" for record in records)
-    line = ", ".join(f"{count} {word}" for word, count in (counted | {"not reached": unreached}).items() if count)
-    return line + (f" ({declared} as declared)" if declared else "")
 
 
 @contextmanager

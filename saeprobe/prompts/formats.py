@@ -6,17 +6,20 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from saeprobe.claims import did_you_mean
 from saeprobe.files import check_values, parsed_json, parsed_toml, quoted, read_text
 from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fill
 
+_T = TypeVar("_T")
 _FORMATS: Final = (".toml", ".csv", ".jsonl")
 
 IN_TOML: Final = " in a TOML file (rows of CSV or JSONL have no place for it)"
@@ -94,38 +97,38 @@ def _sheet(document: dict[str, object]) -> Content:
     _only_known(document, _KEYS)
     for key in (key for key in _KEYS if key not in document):
         raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}")
-    topics = [_topic(one, f"topic {count}") for count, one in enumerate(_list(document["topics"], "topics"), start=1)]
-    tables = _table(document["styles"], "styles")
-    styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
+    topics = listed(document["topics"], "topics", _topic)
+    styles = table(document["styles"], "styles", partial(table, of=_any))
     templates = {name: _templates(style, f"style {name!r}") for name, style in styles.items()}
     named = {key: {name: one[key] for name, one in styles.items() if key in one} for key in _NAMED}
-    repeats = {name: _text(of, f"style {name!r}, repeats") for name, of in named["repeats"].items()}
+    repeats = table(named["repeats"], "repeats", _said)
     return Content(
-        name=_text(document["name"], "name"),
-        language=_text(document["language"], "language"),
+        name=_said(document["name"], "name"),
+        language=_said(document["language"], "language"),
         located=cross(topics, templates, repeats),
-        words={name: _texts(words, f"style {name!r}, words") for name, words in named["words"].items()},
+        words=table(named["words"], "words", _texts),
         neutral=_neutral(styles),
         repeats=repeats,
-        frames={name: _texts(of, f"style {name!r}, frames", empty=True) for name, of in named["frames"].items()},
+        frames=table(
+            named["frames"], "frames", partial(listed, of=lambda one, at: "" if one == "" else _said(one, at))
+        ),
         distinct=_true_of("distinct", styles),
     )
 
 
 def _topic(value: object, where: str) -> dict[str, str]:
     """Return the name and further fields of a topic; `held_out` is for the reader and left out."""
-    table = _table(value, where)
-    if "name" not in table:
-        near = next((f", only {key!r}" for key in table if did_you_mean(key, ("name",))), "")
+    given = table(value, where, _any)
+    if "name" not in given:
+        near = next((f", only {key!r}" for key in given if did_you_mean(key, ("name",))), "")
         raise PromptError(f"it has no name{near}", where=where, remedy="give it one: name = 'tides'")
-    _boolean(table.get("held_out", False), "held_out", where)
-    fields = {key: content for key, content in table.items() if key != "held_out"}
-    for key, content in fields.items():
+    _boolean(given.pop("held_out", False), "held_out", where)
+    for key, content in given.items():
         if isinstance(content, bool):
             problem = f"the field {key!r} is {str(content).lower()}{did_you_mean(key, _TOPIC_KEYS)}"
             remedy = "only held_out is true or false; put the text that goes into templates in quotes"
             raise PromptError(problem, where=where, remedy=remedy)
-    return {key: _text(content, f"{where}, field {key!r}") for key, content in fields.items()}
+    return table(given, where, _said)
 
 
 def _templates(style: dict[str, object], where: str) -> list[str]:
@@ -163,38 +166,52 @@ def _only_known(table: dict[str, object], known: tuple[str, ...]) -> None:
         raise PromptError(problem, remedy=f"wanted: {', '.join(known)}")
 
 
-def _text(value: object, where: str) -> str:
+def text_of(value: object, where: str) -> str:
+    """See that a value is a text."""
     if not isinstance(value, str):
-        raise PromptError(f"{value!r} is not text", where=where, remedy="put the text in quotes")
-    if not value.strip():
-        raise PromptError("the text is empty", where=where, remedy="write one, or leave the entry out")
+        raise PromptError(f"{reprlib.repr(value)} is not text", where=where, remedy="put the text in quotes")
     return value
 
 
-def _texts(value: object, where: str, *, empty: bool = False) -> list[str]:
-    listed = enumerate(_list(value, where), start=1)
-    return ["" if empty and entry == "" else _text(entry, f"{where}, entry {number}") for number, entry in listed]
+def _said(value: object, where: str) -> str:
+    if not text_of(value, where).strip():
+        raise PromptError("the text is empty", where=where, remedy="write one, or leave the entry out")
+    return text_of(value, where)
 
 
-def _list(value: object, where: str) -> list[object]:
-    if not isinstance(value, list):
-        remedy = "write [[topics]] above each topic" if where == "topics" else 'write a list: ["...", "..."]'
-        raise PromptError(f"it is not a list but {_kind(value)}", where=where, remedy=remedy)
-    return cast("list[object]", value)
+def listed(value: object, where: str, of: Callable[[object, str], _T]) -> list[_T]:
+    """See that a value is a list, each entry of which passes `of`."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        remedy = 'write a list: ["...", "..."]' + ", or in TOML [[topics]] above each topic" * (where == "topics")
+        raise PromptError(f"it is not a list but {_kind(cast('object', value))}", where=where, remedy=remedy)
+    entry = "topic" if where == "topics" else f"{where}, entry"
+    return [of(one, f"{entry} {number}") for number, one in enumerate(cast("Iterable[object]", value), start=1)]
 
 
-def _table(value: object, where: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        topic = where.startswith("topic")
+def table(value: object, where: str, of: Callable[[object, str], _T]) -> dict[str, _T]:
+    """See that a value is a table, by style or of a topic, each entry of which passes `of`; None is an empty one."""
+    topic = where.startswith("topic")
+    if not isinstance(value := {} if value is None else value, Mapping):
         remedy = 'give a name a topic: name = "tides"' if topic else "write [styles.novice] above it"
+        remedy += "" if topic else ', or in Python a table by name, such as {"novice": ...}'
         raise PromptError(f"it is not a table but {_kind(value)}", where=where, remedy=remedy)
-    return cast("dict[str, object]", value)
+    place = f"{where}, field {{!r}}" if topic else "style {!r}" + f", {where}" * (where != "styles")
+    entries = cast("Mapping[object, object]", value).items()
+    return {text_of(name, where): of(one, place.format(name)) for name, one in entries}
+
+
+def _any(value: object, _: str) -> object:
+    return value
+
+
+_texts = partial(listed, of=_said)
 
 
 def _kind(value: object) -> str:
-    """Say in words what a TOML value is."""
+    """Say in words what a value is."""
     kinds: dict[type[object], str] = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
-    return (kinds | {int: "a number", float: "a number"}).get(type(value), "a date or time")
+    kind = (kinds | {int: "a number", float: "a number"}).get(type(value), f"a {type(value).__name__}")
+    return f"{kind}, {reprlib.repr(value)}"
 
 
 Row = tuple[str, Mapping[str, str]]  # the line it begins on, in words, and by column the cells that are not empty

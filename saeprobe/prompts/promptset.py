@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import re
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from inspect import currentframe
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
+from saeprobe.prompts.formats import IN_TOML, Content, listed, place_of, read_file, table, text_of
 from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross
 from saeprobe.prompts.wordings import with_frames
 
-_T = TypeVar("_T")
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise PromptError(f"{reprlib.repr(value)} is no text", where=where, remedy="write one, in quotes")
-    return value
+_texts = partial(listed, of=text_of)
 
 
 def _topic(value: object, where: str) -> dict[str, str]:
-    return {"name": value} if isinstance(value, str) else _table(value, where, _text)
-
-
-def _listed(value: object, where: str, of: Callable[[object, str], _T]) -> list[_T]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        found = "the single text " * isinstance(value, str) + reprlib.repr(cast("object", value))
-        raise PromptError(f"it is {found}", where=where, remedy="put it in a list")
-    return [of(one, where) for one in cast("Iterable[object]", value)]
-
-
-_texts = partial(_listed, of=_text)
-
-
-def _table(value: object, where: str, of: Callable[[object, str], _T]) -> dict[str, _T]:
-    if not isinstance(value := {} if value is None else value, Mapping):
-        remedy = 'write a table by name, such as {"novice": ...}'
-        raise PromptError(f"it is {reprlib.repr(value)}", where=where, remedy=remedy)
-    entries = cast("Mapping[object, object]", value).items()
-    return {_text(name, where): of(one, f"{where} of {name!r}") for name, one in entries}
+    return {"name": value} if isinstance(value, str) else table(value, where, text_of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,15 +137,15 @@ class PromptSet:
         """
         from saeprobe.digits import whole  # a probe of built-in prompts does without
 
-        again = _table(repeats, "repeats", _text)
+        again = table(repeats, "repeats", text_of)
         of_styles = Content(
-            name=_text(name, "name"),
-            language=_text(language, "language"),
-            located=cross(_listed(topics, "topics", _topic), _table(styles, "styles", _texts), again),
-            words=_table(words, "words", _texts),
-            neutral=None if neutral is None else _text(neutral, "neutral"),
+            name=text_of(name, "name"),
+            language=text_of(language, "language"),
+            located=cross(listed(topics, "topics", _topic), table(styles, "styles", _texts), again),
+            words=table(words, "words", _texts),
+            neutral=None if neutral is None else text_of(neutral, "neutral"),
             repeats=again,
-            frames=_table(frames, "frames", _texts),
+            frames=table(frames, "frames", _texts),
             distinct=_texts(distinct, "distinct"),
         )
         return cls._checked(of_styles, whole("max_characters", max_characters))

@@ -49,22 +49,16 @@ Finding = tuple[str, str]  # the figures, and what follows from them where the S
 class LayerFit:
     """A layer fit says how the SAE fits one layer's output on the neutral text.
 
-    Attributes:
-        shift: blocks from the hook, 0 at the hook itself.
-        layer: in words, `output of layer 50`.
-        l0: mean number of active features a token.
-        variance_explained: 1 - sum ||x - x'||^2 / sum ||x - mean(x)||^2, the sums over tokens; None where that is no
-            finite number.
-        tokens: how many were read, BOS not among them.
-        near_threshold: mean number of features a token of which rounding decides whether they fire; None where the
-            SAE's features have no threshold of their own.
+    `variance_explained` is 1 - sum ||x - x'||^2 / sum ||x - mean(x)||^2, the sums over tokens; None where that is no
+    finite number. Of `near_threshold` features a token, in the mean, rounding decides whether they fire; it is None
+    where the SAE's features have no threshold of their own.
     """
 
-    shift: int
-    layer: str
-    l0: float
+    shift: int  # blocks from the hook, 0 at the hook itself
+    layer: str  # in words, `output of layer 50`
+    l0: float  # mean number of active features a token
     variance_explained: float | None
-    tokens: int
+    tokens: int  # how many were read, BOS not among them
     near_threshold: float | None
 
 

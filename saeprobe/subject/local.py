@@ -109,11 +109,6 @@ class Subject:
         return self.spec.summary or f"{self.spec.model} with the SAE {self.spec.sae}"
 
     @property
-    def protocol_of(self) -> str | None:
-        """Return the subject of which this one is another protocol."""
-        return self.spec.protocol_of
-
-    @property
     def trained(self) -> Subject:
         """Return the subject without its randomisation, whose files and sparsity a control is given."""
         return self._trained or self

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -92,14 +92,18 @@ def changes(before: Provenance, now: Provenance) -> tuple[str, ...]:
 
     What is unknown on one of the two sides is passed over.
     """
-    found = _of_subjects(before, now, _parts)
+    several = len(before.subjects) > 1
+    pairs = [(name, fields, now.subjects.get(name, {})) for name, fields in before.subjects.items()]
+    found = [f"{what} of {name}" if several else what for name, old, new in pairs for what in _parts(old, new)]
     found += [
         f"{name} {version} -> {now.versions[name]}"
         for name, version in sorted(before.versions.items())
         if now.versions.get(name, version) != version
     ]
     if not found:  # a fingerprint is made of the others, and of what no other field holds
-        found += _of_subjects(before, now, _fingerprint)
+        for name, *both in pairs:
+            moved = _changed("fingerprint", *(_hash(fields.get("fingerprint")) for fields in both))
+            found += [f"{what} of {name}" if several else what for what in moved]
     for word, old, new in (
         ("Python", before.python, now.python),
         ("platform", before.platform, now.platform),
@@ -109,15 +113,6 @@ def changes(before: Provenance, now: Provenance) -> tuple[str, ...]:
     ):
         found += _changed(word, old, new)
     return (*found, "changes that are not committed") if now.dirty else tuple(found)
-
-
-def _of_subjects(before: Provenance, now: Provenance, differing: Callable[[Fields, Fields], list[str]]) -> list[str]:
-    """Return what differs in each subject, with its name where there are several."""
-    return [
-        f"{what} of {name}" if len(before.subjects) > 1 else what
-        for name, fields in before.subjects.items()
-        for what in differing(fields, now.subjects.get(name, {}))
-    ]
 
 
 def _parts(before: Fields, now: Fields) -> list[str]:
@@ -132,10 +127,6 @@ def _parts(before: Fields, now: Fields) -> list[str]:
     for word, key in (("hook", "hook_name"), ("dtype", "dtype"), ("protocol", "protocol")):
         found += _changed(word, before.get(key), now.get(key))
     return found
-
-
-def _fingerprint(before: Fields, now: Fields) -> list[str]:
-    return _changed("fingerprint", *(_hash(fields.get("fingerprint")) for fields in (before, now)))
 
 
 def _changed(word: str, old: str | None, new: str | None) -> list[str]:

@@ -196,7 +196,7 @@ def test_words_do_not_make_sets_unhashable():
         ({"novise": ["x"]}, None, "words: there is no style 'novise', did you mean 'novice'?; name one of standard,"),
         ({}, "standart", "neutral: there is no style 'standart', did you mean 'standard'?; name one of standard,"),
         ({"novice": ["x"]}, "novice", "style 'novice', words: the neutral style has words of its own; leave them out"),
-        ({"novice": "x"}, None, "words of 'novice': it is the single text 'x'; put it in a list"),
+        ({"novice": "x"}, None, "style 'novice', words: it is not a list but text, 'x'; write a list"),
         ({"novice": []}, None, "style 'novice', words: the list is empty; give a word, or leave it out"),
         ({"novice": ["a", " "]}, None, "style 'novice', words: ' ' is no word; write it without blanks around it"),
         ({"novice": ["a "]}, None, "style 'novice', words: 'a ' is no word; write it without blanks around it"),

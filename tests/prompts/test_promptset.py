@@ -119,8 +119,8 @@ def test_the_docstring_example_runs():
             {"a": ["{topic}?"], "b": ["{topic}?"]},
             "topic 'tides': the prompt 'tides?' stands already at style 'a', template 1 '{topic}?', topic 'tides'",
         ),
-        ("tides", {"a": ["{topic}"]}, "topics: it is the single text 'tides'"),
-        ([TIDES], {"a": "{topic}"}, "styles of 'a': it is the single text '{topic}'"),
+        ("tides", {"a": ["{topic}"]}, "topics: it is not a list but text, 'tides'"),
+        ([TIDES], {"a": "{topic}"}, "style 'a': it is not a list but text, '{topic}'"),
     ],
 )
 def test_what_cannot_be_built_is_an_error_that_says_where(topics: list[str], styles: dict[str, list[str]], found: str):

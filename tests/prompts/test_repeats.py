@@ -140,5 +140,7 @@ def test_controls_read_no_repeat() -> None:
 def test_repeats_that_are_no_mapping_are_refused() -> None:
     """A list of styles does not say what each repeats."""
     given: Any = {"name": "x", "language": "en", "topics": ["a"], "styles": STYLES, "repeats": ["assistant"]}
-    with pytest.raises(PromptError, match=r"repeats: it is .'assistant'.; write a table by name"):
+    with pytest.raises(
+        PromptError, match=r"repeats: it is not a table but a list, .'assistant'.; write .* in Python a table by name"
+    ):
         PromptSet.build(**given)

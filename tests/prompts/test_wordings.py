@@ -300,8 +300,8 @@ def test_frames_and_distinct_leave_a_prompt_what_it_is() -> None:
     [
         ({"frames": {"expert": ["k"]}}, "no style 'expert' with templates of its own"),
         ({"distinct": ["novise"]}, "no style 'novise' with templates of its own, only 'novice'|did you mean 'novice'"),
-        ({"distinct": "novice"}, "distinct: it is the single text 'novice'"),
-        ({"frames": {"novice": "k"}}, "frames of 'novice': it is the single text 'k'"),
+        ({"distinct": "novice"}, "distinct: it is not a list but text, 'novice'"),
+        ({"frames": {"novice": "k"}}, "style 'novice', frames: it is not a list but text, 'k'"),
         ({"frames": {"novice": ["k", "l"]}}, "there are 2 for 1 templates"),
     ],
 )

@@ -253,7 +253,7 @@ def test_a_control_reads_as_its_subject_and_is_in_no_list(what: RandomPart) -> N
         subject.memory_plan.reason,
     )
     assert control.downloads() == subject.downloads()
-    assert (control.markers, control.protocol_of) == ((), None)
+    assert (control.markers, control.spec.protocol_of) == ((), None)
     assert control.name not in subject_names(Path())
     assert control.yardstick().shifts == subject.yardstick().shifts
     assert control.yardstick().l0 is None

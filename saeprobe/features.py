@@ -22,6 +22,30 @@ if TYPE_CHECKING:
 Keep = Literal["features", "activations", "effective_rank"]
 
 
+class Rows(Sequence[np.ndarray]):
+    """Rows of any lengths lie one after another in `flat`, each from its place in `at` to that of the next."""
+
+    def __init__(self, at: np.ndarray, flat: np.ndarray) -> None:
+        self.at, self.flat = at, flat
+
+    def __len__(self) -> int:
+        return len(self.at) - 1
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.flat[self.at[row] : self.at[row + 1]]
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Return all rows as one."""
+        return self.flat[self.at[0] : self.at[-1]]
+
+    def ascend(self, *, below: int) -> bool:
+        """Say whether the numbers of each row ascend and lie in [0, below)."""
+        steps, numbers = np.diff(self.flat) > 0, self.flat
+        steps[self.at[(self.at > 0) & (self.at < len(numbers))] - 1] = True  # from the last of a row to the next row
+        return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Token:
     """A token that was read has a position in what the model saw (BOS counts) and characters in the prompt.

@@ -1,8 +1,8 @@
 """Shapes stand in annotations, as `Float[ndarray, "rows d_in"]`, by jaxtyping's names; dtypes have those of torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,7 +13,7 @@ else:
 
     Bool = Float = Int = UInt64 = Annotated
 
-__all__ = ["FLOATS", "NUMPY", "STORAGES", "Bool", "Float", "Int", "Rows", "StoredTensor", "UInt64", "widened"]
+__all__ = ["FLOATS", "NUMPY", "STORAGES", "Bool", "Float", "Int", "StoredTensor", "UInt64", "widened"]
 
 NUMPY: Final[Mapping[str, str]] = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "complex128": "c16", "complex64": "c8",
@@ -49,27 +49,3 @@ class StoredTensor:
 def widened(stored: np.ndarray, dtype: str) -> np.ndarray:
     """Return stored numbers as numpy's own kinds: a bfloat16 is the first half of a float32."""
     return (stored.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else stored
-
-
-class Rows(Sequence[np.ndarray]):
-    """Rows of any lengths lie one after another in `flat`, each from its place in `at` to that of the next."""
-
-    def __init__(self, at: np.ndarray, flat: np.ndarray) -> None:
-        self.at, self.flat = at, flat
-
-    def __len__(self) -> int:
-        return len(self.at) - 1
-
-    def __getitem__(self, row: Any) -> Any:
-        return self.flat[self.at[row] : self.at[row + 1]]
-
-    @property
-    def whole(self) -> np.ndarray:
-        """Return all rows as one."""
-        return self.flat[self.at[0] : self.at[-1]]
-
-    def ascend(self, *, below: int) -> bool:
-        """Say whether the numbers of each row ascend and lie in [0, below)."""
-        steps, numbers = np.diff(self.flat) > 0, self.flat
-        steps[self.at[(self.at > 0) & (self.at < len(numbers))] - 1] = True  # from the last of a row to the next row
-        return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())

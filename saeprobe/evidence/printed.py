@@ -137,7 +137,7 @@ def sampling(spread: Spread, theirs: int) -> float:
 def from_nothing(row: PublishedComparison) -> tuple[float, str]:
     """Return how far a printed number lies from 0, a share from the nearer of 0 and 1, and what more than half holds.
 
-    No tolerance is small beside 0 itself but one that the claim states.
+    Only a tolerance that the claim states is small against 0 itself.
     """
     ends = {abs(row.value): 0, abs(1 - row.value): 1} if is_share(row.unit) else {abs(row.value): 0}
     apart = min(filter(None, ends), default=inf if row.sampling is None else 0.0)

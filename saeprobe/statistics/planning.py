@@ -110,7 +110,7 @@ class Units:
             same = prod(factorial(self.counts.count(count)) for count in set(self.counts))
             return same * prod(map(factorial, self.counts)) / factorial(sum(self.counts))
         p = smallest_p(self.counts[0], paired=self.paired, others=self.counts[-1])
-        return p / 2 if of.kind in ("equal", "scan") else p
+        return p / 2 if of.kind == "equal" else p
 
 
 def design_line(of: Sentence, found: Sequence[tuple[Units, ...]], *, alpha: float, sure: bool = True) -> str:

@@ -12,9 +12,8 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
-from saeprobe.features import Features
+from saeprobe.features import Features, Rows
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
-from saeprobe.shapes import Rows
 from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject import models_absent

@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from saeprobe.captures import Arm, Continuation, Span, Steering
-from saeprobe.features import Token
+from saeprobe.features import Rows, Token
 from saeprobe.prompts import Prompt
-from saeprobe.shapes import Rows
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")

@@ -248,7 +248,13 @@ def _from_evidence(
         reason += "state each comparison in an assert of its own"
         return Verdict(word="broken", reason=reason, scope=scope)
     agreed = "" if held is None else held.agreement
-    return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
+    return Verdict(word=word, reason=_reasons(these) + agreed, scope=scope)
+
+
+def _reasons(pieces: Sequence[Evidence]) -> str:
+    """Join what comparisons show; what stands within the reason of another is not said again."""
+    said = list(dict.fromkeys(piece.reason for piece in pieces))
+    return "; ".join(one for one in said if not any(one in other for other in said if other != one))
 
 
 def _of_what_holds(
@@ -269,4 +275,4 @@ def _of_what_holds(
     if differs := held and held.differ():
         return Verdict(word=differs[0], reason=differs[1])
     agreed = "" if held is None else held.agreement
-    return Verdict(word="supported", reason="; ".join(piece.reason for piece in evidence) + agreed)
+    return Verdict(word="supported", reason=_reasons(evidence) + agreed)

@@ -6,6 +6,7 @@ import math
 import os
 import pickle
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -96,23 +97,28 @@ def _loaded(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
 def goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
-
-    It converts a file that `load_data` takes, as sae-lens asks a converter to; this is where torch reads one itself. It
-    renames as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: that one takes
-    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
-    default. The weights stay mapped from disk where they have the dtype and device already.
-    """
+    """Convert a file that `load_data` takes, as sae-lens asks a converter to; this is where torch reads one itself."""
     load_data(path)
     tensors = cast("dict[str, Tensor]", torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     overrides = cfg_overrides or {}
-    dtype = str(overrides.get("dtype", "float32"))
+    return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
+
+
+def as_standard(
+    tensors: Mapping[str, Tensor], *, device: str, dtype: str, overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
+
+    It renames as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: that one takes
+    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
+    default. The weights stay mapped from disk where they have the dtype and device already.
+    """
     to = cast("torch.dtype", getattr(torch, dtype))
     w_enc, b_enc, w_dec, b_dec = (tensors[key].to(device=device, dtype=to) for key in KEYS)
     d_sae, d_in = w_enc.shape
     config = {"architecture": "standard", "d_in": d_in, "d_sae": d_sae, "apply_b_dec_to_input": False}
     state = {"W_enc": w_enc.T, "b_enc": b_enc, "W_dec": w_dec.T, "b_dec": b_dec}
-    return {**config, **overrides, "dtype": dtype, "device": device}, state
+    return {**config, **(overrides or {}), "dtype": dtype, "device": device}, state
 
 
 def relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:

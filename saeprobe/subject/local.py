@@ -329,7 +329,8 @@ class Subject:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
             shared.append(Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan))
-        return shared[0].open(name=self.name, seed=self.randomisation.seed)
+        randomiser = shared[0]
+        return randomiser.open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
     def opening(self) -> Opening:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from saeprobe.cli.terminal import RefusedError, explain, progress, project_root, quiet_libraries
+from saeprobe.cli.terminal import RefusedError, explain, progress, project_root
 
 _DESCRIPTION: Final = """\
 Take claims whose truth is known the whole way to a verdict and count how often the verdict is wrong: false and true
@@ -77,7 +77,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from studies.calibration.results import beyond, total, write
     from studies.calibration.study import number_of_claims, run_study
 
-    quiet_libraries()
     root = project_root()
     subjects = [find_subject(name, root) for name in dict.fromkeys(arguments.subjects)]
     for subject in subjects:

@@ -204,12 +204,12 @@ def test_an_assert_on_several_comparisons_is_decided_by_the_worst() -> None:
 
 @given(st.lists(outcomes, min_size=1, max_size=5))
 def test_the_worst_evidence_wins(told: list[EvidenceOutcome]) -> None:
-    """Refuted before inconclusive before explained before supported, in whatever order and number."""
+    """Refuted before inconclusive before explained before supported, in whatever order; what is alike is said once."""
     verdict = decided([found(outcome) for outcome in told])
     words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive", "explained", "supported")
     worst = next(word for word in words if word in told)
     assert verdict.word == worst
-    assert verdict.reason.count("told") == told.count(worst)
+    assert verdict.reason == f"told {worst}"
 
 
 def test_the_scope_names_each_scope_once() -> None:
@@ -365,8 +365,8 @@ def test_a_declaration_for_another_subject_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "ended", "word", "reason"),
     [
-        (("inconclusive", "inconclusive"), AssertionError(), "inconclusive", "told inconclusive; told inconclusive"),
-        (("supported", "supported"), None, "supported", "told supported; told supported"),
+        (("inconclusive", "inconclusive"), AssertionError(), "inconclusive", "told inconclusive"),
+        (("supported", "supported"), None, "supported", "told supported"),
         (("supported", "supported"), KeyError("guru"), "broken", "the probe raised KeyError: 'guru'"),
         (
             ("supported", "supported"),

@@ -151,7 +151,7 @@ def capture(
     if at not in get_args(Where):
         near = did_you_mean(str(at), get_args(Where))
         raise ValueError(f"at is {at!r}{near}; wanted 'last' or 'all', or span='...' for the tokens of a text")
-    if span is not None and not (isinstance(span, str) and span):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if span is not None and not (isinstance(span, str) and span):  # pyright: ignore[reportUnnecessaryIsInstance] - as a caller may write it
         raise ValueError(f"span is {span!r}; give the text whose tokens are to be read, or leave it out")
     names: Any = (keep,) if isinstance(keep, str) or not hasattr(keep, "__iter__") else tuple(keep)
     for name in (one for one in names if one not in get_args(Keep)):

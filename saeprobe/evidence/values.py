@@ -155,9 +155,10 @@ class Measurement(_Measured):
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
             raise no_style(style, (prompt.style for prompt in self.prompts), self.run.origin if self.run else "")
-        under: Callable[[Control, int], Measurement] | None = None
-        if (of := self.under) is not None:
-            under = lambda control, draw: of(control, draw)[style]  # noqa: E731 - one line says it
+        of = self.under
+        under: Callable[[Control, int], Measurement] | None = (
+            None if of is None else lambda control, draw: of(control, draw)[style]
+        )
         return replace(self.select(chosen), label=style, under=under)
 
 

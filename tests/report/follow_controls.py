@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from math import comb, sqrt
 
 import numpy as np
@@ -13,7 +14,6 @@ from follow_tests import (
     Shuffle,
     Values,
     added,
-    jackknifed,
     mean_of,
     of_flips,
     of_groups,
@@ -25,6 +25,17 @@ from follow_tests import (
 )
 
 Two = tuple[Contrast, Contrast]
+
+
+def jackknifed(statistic: Callable[[Values], float], n_a: int, n_b: int, *, paired: bool) -> Contrast:
+    """Leave out one unit after another, of both sides together where they are paired."""
+    without = ~np.eye(n_a + n_b, dtype=bool)
+    sides = [without[:n_a] & without[n_a:]] if paired else [without[:n_a], without[n_a:]]
+    errors = [
+        Contrast(0.0, sqrt((len(side) - 1) * float(np.var([statistic(kept) for kept in side]))), max(1, len(side) - 1))
+        for side in sides
+    ]
+    return added(*((1.0, one) for one in errors))._replace(estimate=statistic(np.ones(n_a + n_b, dtype=bool)))
 
 
 def controlled(evidence: Json, report: Json) -> str:

@@ -376,17 +376,6 @@ def mean_of(of: Values) -> Contrast:
     return Contrast(float(of.mean()), float(of.std(ddof=1)) / sqrt(len(of)), len(of) - 1)
 
 
-def jackknifed(statistic: Callable[[Values], float], n_a: int, n_b: int, *, paired: bool) -> Contrast:
-    """Leave out one unit after another, of both sides together where they are paired."""
-    without = ~np.eye(n_a + n_b, dtype=bool)
-    sides = [without[:n_a] & without[n_a:]] if paired else [without[:n_a], without[n_a:]]
-    errors = [
-        Contrast(0.0, sqrt((len(side) - 1) * float(np.var([statistic(kept) for kept in side]))), max(1, len(side) - 1))
-        for side in sides
-    ]
-    return added(*((1.0, one) for one in errors))._replace(estimate=statistic(np.ones(n_a + n_b, dtype=bool)))
-
-
 def counts_of(rows: Sequence[Any]) -> list[int]:
     """Count how often each thing stands in a list."""
     return list(Counter(rows).values())

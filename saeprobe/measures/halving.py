@@ -98,8 +98,8 @@ def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
     """Return two halves of the same prompts that share no topic: one to pick features on, one to confirm them.
 
     They share no template either, unless a style has a single one, or the claim generalises over topics alone: what is
-    confirmed then is about these wordings. Templates (of each style) and topics are dealt out in turn; prompts that mix
-    the halves are left out.
+    confirmed then is about these wordings. Templates (of each style) and topics are dealt out in turn, of an odd number
+    one more to the second half; prompts that mix the halves are left out.
 
     Raises:
         ValueError: there is a single topic.
@@ -117,7 +117,7 @@ def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[F
     topics = list(dict.fromkeys(prompt.topic for prompt in prompts))
     if len(topics) < 2:  # noqa: PLR2004 - a half each
         raise ValueError(f"all prompts are on {topics[0]!r}; halves need at least 2 topics")
-    of_topic, units = {topic: index % 2 for index, topic in enumerate(topics)}, unit_of(prompts)
+    of_topic, units = {topic: (len(topics) - at) % 2 for at, topic in enumerate(topics)}, unit_of(prompts)
     of_template, left = {} if over == ("topics",) else _dealt(prompts, units), iter(units)
     halves: list[tuple[Features, Features]] = []
     for side in sides:
@@ -135,13 +135,14 @@ def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str],
 
     Near copies go to the same half: else features would be confirmed on the wordings that they were picked on.
     """
-    dealt: dict[tuple[str, str], int] = {}
-    count = Counter[str]()
-    for prompt, unit in zip(prompts, units, strict=True):
-        if (prompt.style, unit) not in dealt:
-            dealt[prompt.style, unit] = count[prompt.style] % 2
-            count[prompt.style] += 1
-    return {} if 1 in count.values() else dealt
+    dealt = dict.fromkeys(((prompt.style, unit) for prompt, unit in zip(prompts, units, strict=True)), 0)
+    left = Counter(style for style, _ in dealt)
+    if 1 in left.values():
+        return {}
+    for style, unit in dealt:
+        dealt[style, unit] = left[style] % 2
+        left[style] -= 1
+    return dealt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

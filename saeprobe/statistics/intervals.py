@@ -1,7 +1,7 @@
 """An interval says what so many units show, and power how many would do.
 
 A permutation test of means has the power of the t test (Hoeffding, Ann. Math. Statist. 23, 1952). With few units its p
-takes few values, so that the level is the largest p below alpha that they can reach: 2/70 for 4 + 4 units, not 0.05.
+takes few values, so that the level is the largest p below alpha that they can reach: 2/64 for 6 pairs, not 0.05.
 
 The successes of a rate may be fractional: a unit that fires on half of its prompts is half a success. The binomial tail
 is then continued through the incomplete beta function, as for an effective number of trials.
@@ -193,6 +193,7 @@ def hall(units: Sample, *, alpha: float) -> tuple[float, tuple[float, float]]:
 
 FEWEST_CORRELATED: Final = 4  # with fewer there is no interval; with fewer wordings the topics are the units
 FEWEST_A_SIDE: Final = 4  # 3 + 8 let 3.4 % of false claims pass each way, where they scatter three times as much
+FEWEST_RELABELINGS: Final = 80  # of fewer only one may be as large at alpha = 5 %, which costs a third of the power
 POWER = 0.8
 MOST_UNITS = 1_000  # no plan reaches further
 FINE = 1e-6  # steps of p that are so small a share of alpha let the level be alpha itself
@@ -234,7 +235,8 @@ def power_of(
     step, others = smallest_p(units, paired=paired, others=others), others or units
     if step >= alpha:
         return 0.0
-    level = step * (ceil(alpha / step) - 1) if step > FINE * alpha else alpha
+    stepwise = step > FINE * alpha and (paired or 2 / step >= FEWEST_RELABELINGS)
+    level = step * (ceil(alpha / step) - 1) if stepwise else alpha
     parts = (1 / units,) if paired else (1 / units, 1 / others)
     freedom = sum(parts) ** 2 / sum(part**3 / (1 - part) for part in parts)
     centre = abs(effect_in_sd) / sqrt(sum(parts) + noise)

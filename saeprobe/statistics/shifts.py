@@ -13,7 +13,14 @@ from math import comb, hypot, inf, sqrt
 import numpy as np
 
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import FEWEST_A_SIDE, flips_countable, permutations_countable, skews, units_to_decide
+from saeprobe.statistics.intervals import (
+    FEWEST_A_SIDE,
+    FEWEST_RELABELINGS,
+    flips_countable,
+    permutations_countable,
+    skews,
+    units_to_decide,
+)
 from saeprobe.statistics.permutation import (
     Large,
     Looked,
@@ -93,35 +100,43 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
     """Choose the test of two groups: the larger p of a permutation and of Welch's t test; with pairs the former alone.
 
     Permuting Welch's t is right for many units, whatever their spread (Janssen, Stat. Probab. Lett. 36, 1997; Chung &
-    Romano, Ann. Stat. 41, 2013); with as many units on both sides it is permuting means, which can be counted.
+    Romano, Ann. Stat. 41, 2013); with as many units on both sides it is permuting means, which can be counted. Of so
+    few relabelings that only one may be as large (4 + 4 units) just their number counts: p is not below 2 of them.
     """
     what, ways = f"permutation of {len(a)} + {len(b)} units", comb(len(a) + len(b), len(a))
     if pairs:
         what = f"{what}, within {len(pairs)} pairs and among the rest"
         return _linear(_groups(a, b, pairs), difference_of_means(a, b), a, b, what=what, alpha=alpha, seed=seed)
+    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
+    of_t = f"Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
+    if few or ways < FEWEST_RELABELINGS:
+        least = 1.0 if few else 2 / ways
+        why = f"Fewer than {FEWEST_A_SIDE} units on a side" if few else f"2 of {ways} relabelings are always as large"
+        rule = f"{why}: p = {least:.3g}. {of_t}"
+        return Tested(welch_share(a, b, least), least, f"Welch's t test of {len(a)} + {len(b)} units", rule)
     if len(a) == len(b) and permutations_countable(len(a), len(b)):
         test = counted(permutation_share(a, b), ways, "The difference of the means", what)
     else:
         test = _studentised(a, b, what, alpha=alpha, seed=seed)
-    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
 
     def share(shift: float) -> float:
-        return max(test.share(shift), welch(shift), float(few))
+        return max(test.share(shift), welch(shift))
 
     name = test.name if test.share(0.0) >= welch(0.0) else "Welch's t test, beside " + test.name
-    rule = f"{test.rule}. Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
-    rule += f"; with fewer than {FEWEST_A_SIDE} units on a side it is 1" * few
-    return Tested(share, max(test.smallest, float(few)), name, rule, test.seed)
+    return Tested(share, test.smallest, name, f"{test.rule}. {of_t}", test.seed)
 
 
-def welch_share(a: Units, b: Units) -> Share:
-    """Test the means by Welch's t and Satterthwaite's degrees of freedom (Biometrics 2, 1946), two-sided."""
+def welch_share(a: Units, b: Units, least: float = 0.0) -> Share:
+    """Test the means by Welch's t and Satterthwaite's degrees of freedom (Biometrics 2, 1946), two-sided.
+
+    p is not below `least`, and 1 where the means differ by rounding.
+    """
     from scipy.special import stdtr  # a quarter of a second to import, and not every run needs it
 
     parts = np.maximum([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)], SMALLEST**2)
-    estimate, error = difference_of_means(a, b), sqrt(float(parts.sum()))
+    estimate, error, slack = difference_of_means(a, b), sqrt(float(parts.sum())), tolerance(a, b)
     freedom = 1 / float(((parts / parts.sum()) ** 2 / (len(a) - 1, len(b) - 1)).sum())
-    return lambda shift: 2 * float(stdtr(freedom, -abs(estimate - shift) / error))
+    return lambda shift: max(least, 2 * float(stdtr(freedom, min(0.0, slack - abs(estimate - shift)) / error)))
 
 
 # runs of labels, and by how much a difference of means grows with the label of each unit: [0] + distance x [1]

@@ -92,7 +92,7 @@ def test_a_difference_inside_the_margin_is_told_with_its_numbers() -> None:
         f"10.3 against 10.4 features, a difference of -0.1; interval [{low:.3g}, {high:.3g}], margin ± 2, p = 0.014"
     )
     assert evidence.test is not None
-    assert evidence.test.startswith("two one-sided tests, each by exact permutation of 4 + 4 units")
+    assert evidence.test.startswith("two one-sided tests, each by Welch's t test of 4 + 4 units")
     assert "against -2 and +2, half of a two-sided p" in evidence.rule
     assert "below alpha = 0.05, which is where the 90% interval lies inside the margin" in evidence.rule
     assert len(evidence.unit_values) == 8
@@ -135,15 +135,13 @@ def test_p_at_alpha_does_not_decide() -> None:
 
 
 def test_p_at_an_alpha_that_more_separate_units_would_reach_does_not_decide() -> None:
-    """One unit of the other side in between leaves 2 of 70 relabelings at each edge: p = 2/70 where 1/70 can be had."""
-    inside, beyond = templates("expert", (8.5, 8.9, 9.1, 9.3)), templates("expert", (8.1, 8.3, 8.5, 9.1))
-    for alpha, decided in ((2 / 70, False), (2 / 70 + 1e-9, True)):
+    """One of 5 + 5 units in between leaves 2 of 252 relabelings at each edge: p = 2/252 where 1/252 can be had."""
+    novice = templates("novice", (9.5, 10, 10.5, 11, 11.5))
+    inside, beyond = templates("expert", (9.4, 10.1, 10.5, 10.9, 11.6)), templates("expert", (7, 7.5, 8, 8.3, 8.8))
+    for alpha, decided in ((2 / 252, False), (2 / 252 + 1e-9, True)):
         with recording(Recorder(alpha=alpha)):
-            equal, apart = (
-                templates("novice", EQUAL) == about(inside, margin=2.0),
-                templates("novice", EQUAL) == about(beyond, margin=1.0),
-            )
-        assert equal.p == 2 / 70
+            equal, apart = novice == about(inside, margin=1.9), novice == about(beyond, margin=1.0)
+        assert equal.p == pytest.approx(2 / 252)
         assert equal.interval is not None
         assert equal.outcome == ("supported" if decided else "inconclusive")
         assert apart.outcome == ("refuted" if decided else "inconclusive")

@@ -33,17 +33,17 @@ def test_halves_share_no_template_and_no_topic() -> None:
 
 
 def test_topics_and_templates_are_dealt_in_turn() -> None:
-    """The first half takes the first and third of either, the second half the others."""
+    """Of three topics or templates the half that confirms takes the first and third, each of which its test counts."""
     first, second = halves(made(novice="ABC", expert="AB", topics=TOPICS[:3]))
-    assert [prompt.text for prompt in first.prompts] == [
+    assert [prompt.text for prompt in first.prompts] == ["novice B: yeast", "expert A: yeast"]
+    assert [prompt.text for prompt in second.prompts] == [
         "novice A: tides",
         "novice A: comets",
         "novice C: tides",
         "novice C: comets",
-        "expert A: tides",
-        "expert A: comets",
+        "expert B: tides",
+        "expert B: comets",
     ]
-    assert [prompt.text for prompt in second.prompts] == ["novice B: yeast", "expert B: yeast"]
 
 
 @pytest.mark.parametrize("templates", [("A", "A"), ("ABCD", "A"), ("A", "ABCD")])

@@ -48,7 +48,7 @@ def noise(seed: int, *, d_sae: int = 60, templates: str = EIGHT, topics: tuple[s
 
 
 def test_a_feature_of_one_style_is_confirmed_by_hand() -> None:
-    """On 4 + 4 templates that were not picked on the observed labels alone part the rates by 1: p = 1/70.
+    """On 4 + 4 templates that were not picked on no rate varies, and p is the least that these can show: 1/70.
 
     Feature 0 fires on novice alone, 1 on both, 2 on expert alone; only 0 is picked.
     """
@@ -63,9 +63,7 @@ def test_a_feature_of_one_style_is_confirmed_by_hand() -> None:
         "Benjamini-Hochberg at alpha / 2 = 0.025"
     )
     assert evidence.scope == "these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics"
-    assert evidence.test == (
-        "exact permutation of 4 + 4 units (all 70) (templates), one-sided; Benjamini-Hochberg over 1 features"
-    )
+    assert evidence.test == ("Welch's t test of 4 + 4 units (templates), one-sided; Benjamini-Hochberg over 1 features")
     assert (evidence.units, evidence.n_units, evidence.seed, evidence.alpha) == ("templates", (4, 4), None, 0.05)
     assert (evidence.unit, evidence.needed, evidence.controls) == ("features", None, ())
     assert evidence.rule.endswith("for features that were picked badly do not show that there are none")
@@ -188,8 +186,8 @@ def test_a_claim_over_templates_needs_several_in_a_half() -> None:
 
 
 def test_a_half_of_one_topic_is_too_few() -> None:
-    """Three topics under one wording: two to pick on, one to confirm, which has no sign to flip."""
-    evidence = scanned(styled((1, 0), (0, 0), templates="A", topics=TOPICS[:3]))
+    """Two topics under one wording: one to pick on, one to confirm, which has no sign to flip."""
+    evidence = scanned(styled((1, 0), (0, 0), templates="A", topics=TOPICS[:2]))
     assert (evidence.outcome, evidence.reason) == (
         "inconclusive",
         "the half that confirms has 1 + 1 units: too few",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from by_hand import Row, conditioned, crossed, features
+from scipy.stats import t
 
 from saeprobe.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
@@ -33,10 +34,10 @@ def two_styles(novice: tuple[float, ...], expert: tuple[float, ...], *, template
 
 
 def one_confirmed_of_two() -> Features:
-    """Feature 0 fires on novice alone, 1 under expert's template B too, 2 on all."""
+    """Feature 0 fires on novice alone, 1 under expert's templates B and D too, 2 on all."""
     rows = crossed("novice", (1, 1, 1), templates=EIGHT, topics=TOPICS)
     for template in EIGHT:
-        rows += crossed("expert", (0, template == "B", 1), templates=template, topics=TOPICS)
+        rows += crossed("expert", (0, template in "BD", 1), templates=template, topics=TOPICS)
     return features(rows)
 
 
@@ -54,7 +55,7 @@ def part(feature: int, expert: tuple[float, ...], ps: tuple[float, float], reaso
         estimate=1 - sum(expert) / 4,
         p=p,
         alpha=0.1,
-        test="exact permutation of 4 + 4 units (all 70) (templates), one-sided",
+        test="Welch's t test of 4 + 4 units (templates), one-sided",
         units="templates",
         n_units=(4, 4),
         samples=tuple(
@@ -76,7 +77,7 @@ def part(feature: int, expert: tuple[float, ...], ps: tuple[float, float], reaso
 
 
 def test_the_evidence_of_a_scan_as_a_whole() -> None:
-    """Feature 0 has p = 1/70, twice that adjusted; of 70 relabelings 5 leave feature 1 on all of novice: p = 5/70."""
+    """Feature 0 has p = 1/70, twice that adjusted; feature 1 has t = sqrt(3) with 3 degrees of freedom."""
     evidence = scanned(one_confirmed_of_two(), alpha=0.1)
     parts = (
         part(
@@ -87,12 +88,12 @@ def test_the_evidence_of_a_scan_as_a_whole() -> None:
         ),
         part(
             1,
-            (1, 0, 0, 0),
-            (5 / 70, 5 / 70),
-            "100 % against 25 % of prompts, p = 0.071 (p = 0.071 adjusted for 2 picked)",
+            (1, 1, 0, 0),
+            (float(t.sf(3**0.5, 3)), float(t.sf(3**0.5, 3))),
+            "100 % against 50 % of prompts, p = 0.091 (p = 0.091 adjusted for 2 picked)",
         ),
     )
-    assert tuple(replace(one, rule="") for one in evidence.parts) == parts
+    assert tuple(replace(one, rule="", p=pytest.approx(one.p)) for one in evidence.parts) == parts
     assert replace(evidence, rule="", parts=()) == Evidence(
         kind="scan",
         statement=STATEMENT,
@@ -104,7 +105,7 @@ def test_the_evidence_of_a_scan_as_a_whole() -> None:
         estimate=1.0,
         p=2 / 70,
         alpha=0.1,
-        test="exact permutation of 4 + 4 units (all 70) (templates), one-sided; Benjamini-Hochberg over 2 features",
+        test="Welch's t test of 4 + 4 units (templates), one-sided; Benjamini-Hochberg over 2 features",
         units="templates",
         n_units=(4, 4),
         tried=3,
@@ -112,7 +113,7 @@ def test_the_evidence_of_a_scan_as_a_whole() -> None:
 
 
 def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confirm_it() -> None:
-    """Feature 0 fits the picking half alone; 1 fires on 3 of 4 novice templates there and has p = 5/70 on the other.
+    """Feature 0 fits the picking half alone; 1 fires on 3 of 4 novice templates there and has t = 3 on the other.
 
     The rates of its units, 1, 1, 1, 1 and 1, 0, 0, 0, have a mean difference of 0.75 and variances of 0 and 0.25.
     """
@@ -130,8 +131,8 @@ def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confi
     assert (evidence.outcome, evidence.estimate) == ("inconclusive", 0)
     assert evidence.needed == Needed(units="templates a style", have=8, wanted=wanted, prompts=wanted * 8)
     assert evidence.reason == (
-        "none of 2 picked among 2 features is confirmed; the best, feature 1: 100 % against 25 % of prompts, p = 0.071 "
-        f"(p = 0.14 adjusted for 2 picked). About {wanted} templates a style would confirm it among so many; "
+        "none of 2 picked among 2 features is confirmed; the best, feature 1: 100 % against 25 % of prompts, p = 0.029 "
+        f"(p = 0.058 adjusted for 2 picked). About {wanted} templates a style would confirm it among so many; "
         "fewer would if fewer were picked"
     )
 
@@ -193,8 +194,8 @@ def test_an_adjusted_p_at_alpha_is_not_counted() -> None:
 @pytest.mark.parametrize(
     ("novice", "expert", "why"),
     [
-        ("ABC", "AB", "novice has 2 template(s) and expert 1"),  # those of the half to pick on: A, C and A
-        ("ABC", "ABC", "novice has 1 template(s) and expert 1"),  # two a style to pick on, one to confirm
+        ("ABCD", "AB", "novice has 2 template(s) and expert 1"),  # those of the half to pick on: A, C and A
+        ("ABC", "ABC", "novice has 1 template(s) and expert 1"),  # one a style to pick on, two to confirm
     ],
 )
 def test_a_half_without_several_templates_tests_nothing(novice: str, expert: str, why: str) -> None:

@@ -32,9 +32,9 @@ def test_units_to_decide_grow_with_the_power_wanted() -> None:
     assert units_to_decide(1.0, alpha=0.05, paired=False, power=0.9) == ceil(wanted) == 23
 
 
-@pytest.mark.parametrize(("paired", "units", "level"), [(False, 4, 2 / 70), (False, 5, 12 / 252), (True, 7, 6 / 128)])
+@pytest.mark.parametrize(("paired", "units", "level"), [(False, 4, 0.05), (False, 5, 12 / 252), (True, 7, 6 / 128)])
 def test_the_level_of_few_units_is_what_they_can_reach(units: int, level: float, *, paired: bool) -> None:
-    """4 + 4 units reach 2/70 below 0.05, 5 + 5 reach 12/252, 7 pairs 6/128: the power is that of a t test there."""
+    """5 + 5 units reach 12/252 below 0.05, 7 pairs 6/128; 4 + 4 are tested by t alone: the power is that of t."""
     test = TTestPower() if paired else TTestIndPower()
     for effect in (0.5, 1.5, 3.0):
         expected = test.power(effect, units, level)
@@ -44,7 +44,7 @@ def test_the_level_of_few_units_is_what_they_can_reach(units: int, level: float,
 
 def test_without_an_effect_power_is_the_level() -> None:
     """Both tails count."""
-    assert power_of(0.0, 4, alpha=0.05, paired=False) == pytest.approx(2 / 70)
+    assert power_of(0.0, 5, alpha=0.05, paired=False) == pytest.approx(12 / 252)
     assert power_of(0.0, 1000, alpha=0.05, paired=False) == pytest.approx(0.05)
 
 
@@ -141,15 +141,15 @@ def test_no_effect_is_detectable_where_alpha_is_out_of_reach() -> None:
     assert detectable(6, alpha=0.05, paired=True) is not None
 
 
-@pytest.mark.parametrize(("units", "others"), [(3, 5), (4, 12), (12, 30)])
+@pytest.mark.parametrize(("units", "others"), [(4, 5), (4, 12), (12, 30)])
 def test_sides_of_unlike_size_have_the_power_of_welchs_test(units: int, others: int) -> None:
-    """3 + 5 units reach 2/56 below 0.05, where 3 + 4 reach 2/35; the freedom of 4 + 12 is 5.18 and not 14."""
+    """4 + 5 units reach 6/126 below 0.05, where 3 + 4 reach 2/35 at best; the freedom of 4 + 12 is 5.18 and not 14."""
     step = smallest_p(units, paired=False, others=others)
     assert step == 2 / comb(units + others, units) < 0.05 < smallest_p(3, paired=False, others=4)
     level = step * (ceil(0.05 / step) - 1) if step > 1e-8 else 0.05
     variance = 1 / units + 1 / others
     freedom = variance**2 / (1 / units**2 / (units - 1) + 1 / others**2 / (others - 1))
-    assert units != 4 or round(freedom, 2) == 5.18
+    assert others != 12 or round(freedom, 2) == 5.18
     centre, reach = 2.0 / variance**0.5, t.ppf(1 - level / 2, freedom)
     expected = nct.sf(reach, freedom, centre) + nct.cdf(-reach, freedom, centre)
     assert power_of(2.0, units, alpha=0.05, paired=False, others=others) == pytest.approx(expected, abs=1e-6)

@@ -34,7 +34,7 @@ def scipy_sign_p(differences: Units) -> float:
     return float(found.pvalue)
 
 
-@pytest.mark.parametrize(("units", "relabelings"), [(4, 70), (6, 924), (8, 12_870)])
+@pytest.mark.parametrize(("units", "relabelings"), [(5, 252), (6, 924), (8, 12_870)])
 def test_fully_separated_units_reach_two_relabelings_of_all(units: int, relabelings: int) -> None:
     """Of all relabelings only the observed one and its mirror are as far apart as fully separated units."""
     a, b = np.arange(units) + 100.0, np.arange(units) * 1.5

@@ -66,7 +66,7 @@ def test_a_crossed_p_is_never_smaller_than_over_templates_alone() -> None:
     a, b = np.array([10.1, 10.2, 9.9, 9.8]), np.array([0.1, -0.1, 0.2, -0.2])
     four = crossed_shift(a, b, topics, alpha=ALPHA, seed=0)
     assert four.p == four.smallest_p == 2 / 70
-    assert four.test.endswith("(all 17,920); p is the larger one of exact permutation of 4 + 4 units (all 70)")
+    assert four.test.endswith("(all 17,920); p is the larger one of Welch's t test of 4 + 4 units")
     three = crossed_shift(a[:3], b[:3], topics, alpha=ALPHA, seed=0)
     assert three.p == three.smallest_p == 1.0
     assert three.interval is None

@@ -19,7 +19,10 @@ whole = st.lists(st.integers(-9, 9), min_size=4, max_size=7).map(lambda values: 
 
 
 def by_hand_p(a: Units, b: Units) -> float:
-    """The larger p of Welch's test and of Welch's t under every relabeling in the direction found, twice."""
+    """The larger p of Welch's test and of Welch's t under every relabeling in the direction found, twice.
+
+    Of fewer than 80 relabelings only the share of two counts.
+    """
     together, chosen = np.concatenate([a, b]), np.array(list(combinations(range(len(a) + len(b)), len(a))))
     others = np.array([np.setdiff1d(np.arange(len(together)), members) for members in chosen])
     with warnings.catch_warnings():
@@ -28,7 +31,7 @@ def by_hand_p(a: Units, b: Units) -> float:
         found = ttest_ind(together[chosen], together[others], equal_var=False, axis=1).statistic
     found = np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=-np.inf) * (1 if welch.statistic >= 0 else -1)
     reached = int((found >= abs(welch.statistic) * (1 - 1e-9)).sum())
-    return max(float(welch.pvalue), min(1.0, 2 * reached / len(chosen)))
+    return max(float(np.nan_to_num(welch.pvalue)), min(1.0, 2 * (reached if len(chosen) >= 80 else 1) / len(chosen)))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -85,7 +88,7 @@ def test_fewer_than_four_units_on_a_side_give_no_verdict(sizes: tuple[int, int])
     a, b = np.arange(sizes[0]) + 1000.0, np.arange(sizes[1]) * 1.0
     shift = unpaired_shift(a, b, alpha=ALPHA, seed=0)
     assert (shift.p, shift.smallest_p, shift.interval) == (1.0, 1.0, None)
-    assert shift.rule.endswith("; with fewer than 4 units on a side it is 1")
+    assert shift.rule.startswith("Fewer than 4 units on a side: p = 1. Welch's t test gives p = ")
     assert unpaired_shift(np.arange(4) + 1000.0, np.arange(12) * 1.0, alpha=ALPHA, seed=0).p < ALPHA
 
 
@@ -103,16 +106,32 @@ def test_the_rule_says_what_was_compared_and_shuffled() -> None:
     )
 
 
+def test_four_units_a_side_are_tested_by_welchs_t_alone() -> None:
+    """One of 70 relabelings is all that may be as large at alpha = 5 %: units that overlap could never be told apart.
+
+    However far they lie apart, p stays what 70 relabelings can show; no spread at all gives no certainty either.
+    """
+    a, b = np.array([5.0, 6, 7, 3.2]), np.array([1.0, 2, 4, 3])
+    shift, welch = unpaired_shift(a, b, alpha=ALPHA, seed=0), ttest_ind(a, b, equal_var=False)
+    assert (shift.test, shift.seed, shift.smallest_p) == ("Welch's t test of 4 + 4 units", None, 2 / 70)
+    assert shift.p == pytest.approx(welch.pvalue)
+    assert 2 / 70 < shift.p < ALPHA
+    assert shift.interval == pytest.approx(welch.confidence_interval(0.95), rel=1e-6)
+    assert shift.rule == (
+        f"2 of 70 relabelings are always as large: p = 0.0286. Welch's t test gives p = {welch.pvalue:.3g}, and the "
+        "larger p counts"
+    )
+    assert unpaired_shift(a + 90, b, alpha=ALPHA, seed=0).p == 2 / 70
+    assert unpaired_shift(np.ones(4), np.zeros(4), alpha=ALPHA, seed=0).p == 2 / 70
+
+
 def test_the_test_is_named_by_whose_p_is_larger() -> None:
-    """4 + 4 units of unlike spread that just do not overlap: Welch's p is larger than 2/70."""
-    a, b = np.array([8.0, 8.1, 8.2, 30.0]), np.array([1.0, 2, 4, 7.9])
+    """5 + 5 units of unlike spread that just do not overlap: Welch's p is larger than 2/252."""
+    a, b = np.array([8.0, 8.1, 8.2, 8.3, 20.0]), np.array([1.0, 2, 3, 4, 7.9])
     shift = unpaired_shift(a, b, alpha=ALPHA, seed=0)
-    assert shift.test == "Welch's t test, beside exact permutation of 4 + 4 units (all 70)"
+    assert shift.test == "Welch's t test, beside exact permutation of 5 + 5 units (all 252)"
     assert shift.p == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
-    assert shift.interval is not None
-    low, high = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    assert shift.interval[0] == pytest.approx(low, rel=1e-6)
-    assert shift.interval[1] > high  # where the permutation still rejects nothing
+    assert shift.interval == pytest.approx(ttest_ind(a, b, equal_var=False).confidence_interval(0.95), rel=1e-6)
 
 
 def test_unequal_spread_is_warned_of() -> None:

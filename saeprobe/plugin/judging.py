@@ -23,7 +23,7 @@ from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
-from saeprobe.report import ProbeRecord, instrument_of, probe_to_json, shape
+from saeprobe.report import ProbeRecord, probe_to_json, shape
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject import version_of
 from saeprobe.subject.local import Subject
@@ -78,8 +78,7 @@ def described(
     held: dict[str, Any] = {key: value for key, value in vars(identity).items() if key in known} | {**(shown or {})}
     held["protocol"] += f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""
     held["other_prompts"] = str(subject.spec.prompts) if subject.spec.other_prompts else None
-    instrument = None if check is None else instrument_of(check)
-    return shape.Subject(**held, protocol_of=subject.spec.protocol_of, differs=differs, instrument=instrument)
+    return shape.Subject(**held, protocol_of=subject.spec.protocol_of, differs=differs, instrument=check)
 
 
 def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:

@@ -273,6 +273,20 @@ def test_no_advice_to_switch_a_safeguard_off_comes_through(
     assert advice.partition("=")[0] not in str(caught.value)
 
 
+def test_an_error_without_words_is_named_and_no_suspicion_falls_on_the_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assertion of sae-lens that says nothing is no advice to trust the file."""
+    from saeprobe.subject.running.dictionary import SAE
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(SAE, "load_from_disk", fail)
+    with pytest.raises(SubjectError, match=r"sae-lens cannot load the SAE .*: AssertionError$"):
+        make_sae(root).open()
+
+
 @pytest.mark.parametrize("scaling", ["none", "layer_norm", "constant_norm_rescale"])
 def test_near_is_counted_on_what_the_encoder_reads(root: Path, scaling: str) -> None:
     """By hand: |x' @ w + b| <= 4 t g |x| |w| / sqrt(d_in), where g is the factor by which the SAE scales the stream."""

@@ -83,10 +83,9 @@ def described(
 
 def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:
     """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
-    if subject.spec.protocol_of is None:
-        return ()
-    other = laboratory.subject(subject.spec.protocol_of)
-    if other.spec.wrong is not None:
+    of = subject.spec.protocol_of
+    other = None if of is None else laboratory.subject(of)
+    if other is None or other.spec.wrong is not None:
         return ()
     here, there = subject.aspects(), other.aspects()
     return tuple(
@@ -110,10 +109,8 @@ class _AsDeclared(pytest.xfail.Exception):
 class Judge:
     """The judge takes part in the phases of a probe.
 
-    Each process of an xdist run reads the same baselines, the values that were approved.
-
-    Raises:
-        BaselineError: a file of them cannot be used.
+    Each process of an xdist run reads the same baselines, the values that were approved. A BaselineError says
+    that a file of them cannot be used.
     """
 
     def __init__(self, settings: Settings, laboratory: Laboratory) -> None:

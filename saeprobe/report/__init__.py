@@ -299,8 +299,7 @@ def write_report(document: Document, path: Path) -> None:
 def read_report(path: Path) -> Document:
     """Read the report at `path`.
 
-    Raises:
-        ReportError: it is missing, not JSON, of another schema version, or does not follow the schema.
+    A ReportError says that it is missing, not JSON, of another schema version, or does not follow the schema.
     """
     refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
     try:

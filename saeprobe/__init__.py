@@ -55,11 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name when it is first asked for (PEP 562).
-
-    Raises:
-        AttributeError: there is no such name.
-    """
+    """Import a name when it is first asked for (PEP 562); an AttributeError says that there is none."""
     if name in ("measures", "prompts"):
         return import_module(f"{__name__}.{name}")
     for module, names in _HOMES.items():

@@ -29,10 +29,8 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
 
     A reader of `path` sees the old file or the new one and never a part, also after a kill or a full disk. Several
     processes may write the same `path`; the last one wins. The temporary file is locked while its writer lives, by
-    which `remove_leftovers` knows the ones that are left over; its name is short, as Windows takes no long paths.
-
-    Raises:
-        OSError: the folder is absent or cannot be written.
+    which `remove_leftovers` knows the ones that are left over; its name is short, as Windows takes no long paths. An
+    OSError says that the folder is absent or cannot be written.
     """
     part, held = _locked_part(path)
     try:
@@ -79,11 +77,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all; folders are made as needed.
-
-    Raises:
-        OSError: the folder or the file cannot be written.
-    """
+    """Write `content` to `path`, whole or not at all; folders are made as needed. An OSError says that it cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
         part.write_bytes(content)
@@ -175,8 +169,7 @@ def load_json(path: Path, *, most: int = MOST_BYTES, halves: bool = False, numbe
 def parsed_json(text: str, path: Path, *, halves: bool = False, numbers: bool = True) -> object:
     """Parse JSON that stands in the file `path`.
 
-    Raises:
-        FileError: it is no JSON, holds a key twice in one object, or a value that `check_values` refuses.
+    A FileError says that it is none, holds a key twice in one object, or a value that `check_values` refuses.
     """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -194,11 +187,7 @@ def parsed_json(text: str, path: Path, *, halves: bool = False, numbers: bool = 
 
 
 def parsed_toml(text: str, path: Path) -> dict[str, object]:
-    """Parse TOML that stands in the file `path`; its values are still to be checked.
-
-    Raises:
-        FileError: it is no TOML.
-    """
+    """Parse TOML that stands in the file `path`, its values unchecked; a FileError says that it is none."""
     with _parsing(path, "TOML"):
         return tomllib.loads(text)
 
@@ -331,6 +320,12 @@ def quoted(error: BaseException) -> str:
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     said = " ".join(part for part in re.split(r"(?<=[.;,:])\s+", first.strip()) if not _ADVICE.search(part))
     return cut(visible(said).rstrip(" .;,:") or type(error).__name__, 200)  # two lines of a terminal
+
+
+def in_prose(names: Iterable[str]) -> str:
+    """Write names one after another: `a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def bytes_in_words(count: int) -> str:

@@ -189,13 +189,8 @@ def _template(name: str) -> bytes:
     """Return a file of the project; inside the package it ends in .txt, so that no tool obeys it there."""
     from pathlib import Path
 
-    return (
-        Path(__file__)
-        .with_name("project")
-        .joinpath(f"{name.rpartition('/')[2]}.txt")
-        .read_text(encoding="utf-8")
-        .encode()
-    )
+    file = Path(__file__).with_name("project") / f"{name.rpartition('/')[2]}.txt"
+    return file.read_text(encoding="utf-8").encode()
 
 
 def _check(targets: "Iterable[Path]") -> None:

@@ -53,15 +53,13 @@ def extract(arguments: argparse.Namespace) -> int:
     wanted = {prompt for by_topic in chosen.values() for prompt in by_topic.values()}
     with bars_where_watched():
         row_of = _read(subject.open(), [prompt for prompt in prompts if prompt in wanted])
-    rows = np.stack([row_of[chosen[style][topic].text] for topic in topics for style in styles])
     found = article.ArticleActivations(
         topics=topics,
         gurus=tuple(_guru(prompts, topic) for topic in topics),
-        styles=styles,
-        activations=rows.reshape(len(topics), len(styles), -1),
+        rows={style: np.stack([row_of[chosen[style][topic].text] for topic in topics]) for style in styles},
     )
-    article.write_activations(output, found)
-    what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.d_in:,}"
+    article.write_article(output, found)
+    what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.width:,}"
     say(visible(f"{what}; written to {output}"))
     if out := [prompt for style in styles for prompt in prompts.style(style) if prompt not in wanted]:
         others = len({(one.style, one.template) for one in out})
@@ -77,20 +75,20 @@ def encode(arguments: argparse.Namespace) -> int:
     activations = article.read_activations(arguments.activations)
     path, dtype = find_sae(arguments.sae, project_root())
     sae = load_sae(path, device=arguments.device, dtype=dtype)
-    if sae.cfg.d_in != activations.d_in:
-        found = f"{arguments.activations} holds activations of d_in {activations.d_in:,}, the SAE {path} reads d_in "
+    if sae.cfg.d_in != activations.width:
+        found = f"{arguments.activations} holds activations of d_in {activations.width:,}, the SAE {path} reads d_in "
         raise RefusedError(f"{found}{sae.cfg.d_in:,}; wanted the SAE that was trained where they were read")
     with progress("encode", total=len(activations.topics) * len(activations.styles), unit="prompts") as bar:
-        found = {style: _encode(sae, activations.style(style), bar.update) for style in activations.styles}
-    features = article.ArticleFeatures(topics=activations.topics, gurus=activations.gurus, features=found)
-    article.write_features(output, features)
+        found = {style: _encode(sae, rows, bar.update) for style, rows in activations.rows.items()}
+    features = article.ArticleFeatures(topics=activations.topics, gurus=activations.gurus, rows=found)
+    article.write_article(output, features)
     rows: list[list[str]] = []  # as the article has them, on the first topic, and over all topics
     for style, active in found.items():
         first = active[[0]]
         largest = first.data.max(initial=0.0)
         rows.append([style, f"{first.nnz:,}", f"{largest:.2f}", f"{active.nnz / len(features.topics):,.1f}"])
     active_table = table(["style", "active, first topic", "max, first topic", "active, mean"], rows, right=[1, 2, 3])
-    written = f"{len(features.topics)} topics in {len(features.styles)} styles, d_sae {features.d_sae:,}"
+    written = f"{len(features.topics)} topics in {len(features.styles)} styles, d_sae {features.width:,}"
     say(f"{active_table}\n\n" + visible(f"{written}; written to {output}"))
     return 0
 

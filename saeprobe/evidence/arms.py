@@ -27,9 +27,7 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     must hold (intersection-union test, Berger 1982): the rank says that these features do more than others, and is
     exact however few the prompts; the other comparison is for other wordings. All means of the rank are over samples
     that the sets have: as all arms share the luck of a sample, one with more could lie above all sets by luck alone.
-
-    Raises:
-        TypeError: the sets are not of the experiment and strength of the steered arm, and so not of equal norm.
+    A TypeError says that the sets are not of the experiment and strength of the steered arm, so not of equal norm.
     """
     arms, again = {one.continued.arm: (one, one.continued) for one in (a, b) if one.continued is not None}, a.again
     if arms.keys() != {"steered", "random"} or again is None:

@@ -42,11 +42,7 @@ class PrintedTable:
         return visible(f"<{self.source}: {', '.join(self.numbers.values)}>")
 
     def __getitem__(self, label: str) -> PrintedNumber:
-        """Return the number under a label.
-
-        Raises:
-            KeyError: the table prints none.
-        """
+        """Return the number under a label; a KeyError says that the table prints none."""
         if label not in self.numbers.printed:
             meant = did_you_mean(label, self.numbers.printed)
             raise KeyError(f"{self.source} prints no {label!r}{meant}; it prints: {', '.join(self.numbers.printed)}")

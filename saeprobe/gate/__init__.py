@@ -63,11 +63,6 @@ class Release:
         """Hold where any claim is held, release where there are claims and all are released."""
         return _together([ruling.decision for ruling in self.rulings])
 
-    @property
-    def exit_code(self) -> int:
-        """Give 0 to release, 1 to hold, 2 where the report cannot tell."""
-        return EXIT_CODES[self.decision]
-
 
 def decision_of(probe: Probe) -> Decision:
     """Decide by one probe: only an undeclared `supported` releases its claim, and `not run` decides nothing.
@@ -164,7 +159,7 @@ def render(release: Release) -> str:
     warning = [] if release.uncommitted is None else [f"{_UNCOMMITTED}\n  {visible(release.uncommitted)}"]
     counts, total = Counter(ruling.decision for ruling in release.rulings), len(release.rulings)
     summary = f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
-    summary += f"{counts['cannot tell']} undecided; exit code {release.exit_code}"
+    summary += f"{counts['cannot tell']} undecided; exit code {EXIT_CODES[release.decision]}"
     return "\n".join([*lines, "", *warning, summary])
 
 
@@ -216,4 +211,4 @@ def run_gate(article: Path, report: Path) -> tuple[int, str]:
         release = decide_release(read_article(article), read_report(report))
     except (ArticleError, ReportError) as error:
         return EXIT_CODES["cannot tell"], f"CANNOT TELL  {visible(str(article))}\n  {error}"
-    return release.exit_code, render(release)
+    return EXIT_CODES[release.decision], render(release)

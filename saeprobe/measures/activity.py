@@ -213,11 +213,7 @@ def effective_rank(of: Readable | Recorded) -> Quantity:
 
 
 def n_tokens(of: Readable | Recorded) -> Measurement:
-    """Count the tokens that the model saw of each prompt, those of BOS and of a chat template included.
-
-    Raises:
-        NotRun: a record does not say.
-    """
+    """Count the tokens that the model saw of each prompt, with BOS and template; NotRun says that a record does not."""
     if isinstance(of, Recorded | RecordedStyle):
         try:
             ranks = of.quantity("effective rank")  # which a table gives beside the lengths

@@ -184,8 +184,7 @@ def mentions(text: str | re.Pattern[str], of: Continuations) -> Measurement:
 def fluency(of: Continuations) -> Measurement:
     """Measure the mean log-probability of continuations under the unsteered model, in nats a token; higher is better.
 
-    Raises:
-        TypeError: `of` is no continuations.
+    A TypeError says that `of` is no continuations.
     """
     return _written(of, "fluency", "nats a token", lambda item: item.log_prob)
 

@@ -24,7 +24,7 @@ from saeprobe.evidence.units import sample_of, unit_values
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import p_value, visible
-from saeprobe.measures.reading import Readable, Sides, design, firing, not_distinguished, refuse_apart
+from saeprobe.measures.reading import Design, Readable, design, firing, not_distinguished, refuse_apart
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import Permuted, permute, settle
@@ -143,12 +143,12 @@ def _same(one: Readable, other: Readable) -> bool:
 def _compared(both: BothSides, terms: Terms) -> Evidence:
     """Permute style labels and count again; the null is that style does not matter."""
     a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
-    planned = design(both[0], both[1], terms.over)
+    sides = design(both[0], both[1], terms.over)
     base = Evidence(
         kind="exclusive",
         statement=_STATEMENT.format(a.label, b.label),
         outcome="inconclusive",
-        reason=f"{a.mean:.0f} against {b.mean:.0f} features, but {planned}",
+        reason=f"{a.mean:.0f} against {b.mean:.0f} features, but {sides}",
         scope="these prompts only",
         unit="features",
         estimate=a.mean - b.mean,
@@ -156,9 +156,9 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         samples=(a, b),
         rule=_RULE,
     )
-    if isinstance(planned, str):
+    if isinstance(sides, str):
         return base
-    sides, both_units = planned.sides, (planned.sides.a.units(), planned.sides.b.units())
+    both_units = sides.a.units(), sides.b.units()
     found = relabel(*both_units, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
     tested = replace(
         base,
@@ -170,24 +170,24 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
             )
             for count, units in ((a, both_units), (b, both_units[::-1]))
         ),
-        scope=planned.scope,
+        scope=sides.scope,
         p=found.p,
         one_sided=towards(found.p, holds=a.mean > b.mean),
         test=found.name,
         rule=f"{_RULE}. {found.rule('The difference of distinct features, in the direction found,')}",
         seed=found.seed,
-        units=planned.units,
+        units="topics" if sides.paired else "templates",
         n_units=(len(sides.a.names), len(sides.b.names)),
         unit_values=unit_values(a.label, dict(zip(sides.a.names, both_units[0].sum(axis=1), strict=True)))
         + unit_values(b.label, dict(zip(sides.b.names, both_units[1].sum(axis=1), strict=True))),
-        copies=planned.copies,
+        copies=sides.copies,
         patterns=patterns(*both_units),
     )
     run = partial(activity_control, sides, (a.label, b.label), terms=terms)
     tested = run_rivals(both, tested, _compared, _effect, terms, error=_error, activity=run)
     numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(found.p)} under permuted labels"
     if found.p >= terms.alpha:
-        return not_distinguished(tested, numbers, planned.needed(terms.alpha))
+        return not_distinguished(tested, numbers, sides.needed(terms.alpha))
     if a.mean < b.mean:
         return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
     outcome, reason = verdict_of(tested.controls, numbers, more=": more than chance")
@@ -260,7 +260,7 @@ _ACTIVITY = (
 )
 
 
-def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
+def activity_control(sides: Design, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
     """Thin the firings (active features of a token) of the more active side to as many as the other has.
 
     p is that of "this side is the other one, only more active": a mean is below alpha only where nearly all are.
@@ -292,7 +292,7 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, term
     )
 
 
-def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[float, str]:
+def _mean_p(sides: Design, kept: float, *, alpha: float, seed: int) -> tuple[float, str]:
     """Return the mean of the p of thinned features, and over how many thinnings it was taken."""
     if kept == 1:
         units = sides.a.units(), sides.b.units()
@@ -310,7 +310,7 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
     return float(np.mean(ps)) if high is None else high, f"mean over {len(ps)} random thinnings, seed {of_seed}{near}"
 
 
-def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
+def _thinned_p(sides: Design, kept: float, rng: np.random.Generator) -> float:
     n_a, n_b = len(sides.a.feature), len(sides.b.feature)
     keeps = rng.random(max(n_a, n_b)) < kept
     units = sides.a.units(keeps if n_a > n_b else None), sides.b.units(None if n_a > n_b else keeps)

@@ -160,31 +160,26 @@ def firings(of: Features, unit_of_prompt: Sequence[str | None], names: Sequence[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
-    """Sides hold the firings of two styles; `paired` units change places with their partner, others go anywhere."""
+class Design:
+    """A design holds the firings of two styles, and says what is permuted and how far a decision on it reaches.
+
+    `paired` units change places with their partner, others go anywhere; one more unit takes `a_unit` prompts.
+    """
 
     a: Firings
     b: Firings
     paired: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """A design says what is permuted and how far a decision on it reaches; one more unit takes `a_unit` prompts."""
-
-    sides: Sides
-    units: str
-    scope: str
-    a_unit: float
+    scope: str = ""
+    a_unit: float = 0.0
     copies: tuple[tuple[str, ...], ...] = ()
 
     def needed(self, alpha: float) -> Needed | None:
         """Return how many units could decide at all; None where these can."""
-        n_a, n_b, paired = len(self.sides.a.names), len(self.sides.b.names), self.sides.paired
-        if smallest_p(n_a, paired=paired, others=n_b) < alpha:
+        n_a, n_b = len(self.a.names), len(self.b.names)
+        if smallest_p(n_a, paired=self.paired, others=n_b) < alpha:
             return None
-        what = "topics" if paired else "templates a style"
-        return needed(what, min(n_a, n_b), least_units(alpha, paired=paired), a_unit=self.a_unit)
+        what = "topics" if self.paired else "templates a style"
+        return needed(what, min(n_a, n_b), least_units(alpha, paired=self.paired), a_unit=self.a_unit)
 
 
 def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> Evidence:
@@ -251,8 +246,9 @@ def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
         return "there is a single topic under a single wording: nothing to permute"
     of_a, of_b = (firings(side, of, names) for side, of, names in zip((a, b), found.of, found.names, strict=True))
     return Design(
-        sides=Sides(a=of_a, b=of_b, paired=found.paired),
-        units="topics" if found.paired else "templates",
+        a=of_a,
+        b=of_b,
+        paired=found.paired,
         scope=found.scope,
         a_unit=len(a) / len(of_a.names) + len(b) / len(of_b.names),
         copies=() if found.paired else copies(a.prompts, b.prompts),

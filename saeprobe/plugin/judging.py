@@ -23,7 +23,7 @@ from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
-from saeprobe.report import ProbeRecord, instrument_of, probe_to_json, shape
+from saeprobe.report import ProbeRecord, probe_to_json, shape
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject import version_of
 from saeprobe.subject.local import Subject
@@ -78,16 +78,14 @@ def described(
     held: dict[str, Any] = {key: value for key, value in vars(identity).items() if key in known} | {**(shown or {})}
     held["protocol"] += f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""
     held["other_prompts"] = str(subject.spec.prompts) if subject.spec.other_prompts else None
-    instrument = None if check is None else instrument_of(check)
-    return shape.Subject(**held, protocol_of=subject.spec.protocol_of, differs=differs, instrument=instrument)
+    return shape.Subject(**held, protocol_of=subject.spec.protocol_of, differs=differs, instrument=check)
 
 
 def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:
     """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
-    if subject.spec.protocol_of is None:
-        return ()
-    other = laboratory.subject(subject.spec.protocol_of)
-    if other.spec.wrong is not None:
+    of = subject.spec.protocol_of
+    other = None if of is None else laboratory.subject(of)
+    if other is None or other.spec.wrong is not None:
         return ()
     here, there = subject.aspects(), other.aspects()
     return tuple(
@@ -111,10 +109,8 @@ class _AsDeclared(pytest.xfail.Exception):
 class Judge:
     """The judge takes part in the phases of a probe.
 
-    Each process of an xdist run reads the same baselines, the values that were approved.
-
-    Raises:
-        BaselineError: a file of them cannot be used.
+    Each process of an xdist run reads the same baselines, the values that were approved. A BaselineError says
+    that a file of them cannot be used.
     """
 
     def __init__(self, settings: Settings, laboratory: Laboratory) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 
 from saeprobe.claims import Claim, Over, Published
 from saeprobe.evidence.printed_tables import PrintedTable
+from saeprobe.files import in_prose
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.wordings import unit_of
@@ -78,7 +79,7 @@ def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) 
 def _listed(ids: list[str], line: str) -> str:
     if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
         return f"{len(ids)} claims"
-    return " and ".join([", ".join(ids[:-1]), ids[-1]] if len(ids) > 1 else ids)
+    return in_prose(ids)
 
 
 def design_lines(probe: object, read: Read, *, over: Sequence[Over], alpha: float) -> list[str]:

@@ -63,8 +63,7 @@ class PromptChoice:
     def only(self, *styles: str) -> PromptChoice:
         """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.
 
-        Raises:
-            ValueError: no style is named, or one that an earlier `only` left out.
+        A ValueError says that no style is named, or one that an earlier `only` left out.
         """
         if not styles:
             raise ValueError(f"only() names no style of {self.name}; name one or more, such as only('novice')")
@@ -146,8 +145,7 @@ class PromptFile:
     def in_place_of(self, choice: PromptChoice) -> PromptSet:
         """Return what is read where a choice made of STYLES is asked for.
 
-        Raises:
-            NotRun: the file lacks a style that the choice names, or words that are to be pasted in.
+        NotRun says that the file lacks a style that the choice names, or words that are to be pasted in.
         """
         for why in self.lacking(choice).values() if choice.styles else ():
             raise NotRun(why)
@@ -167,8 +165,7 @@ def check_prompts(prompts: object) -> None:
 def stated_choice(chosen: PromptSet | PromptChoice | str, judged: PromptSet | PromptChoice) -> str:
     """Say in words on what a feature was chosen, which may not be prompts that it is judged on, or near copies of them.
 
-    Raises:
-        ValueError: they share a prompt.
+    A ValueError says that they share a prompt.
     """
     if isinstance(chosen, str):
         return chosen.strip()

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Final, TypeVar, cast
 
 from saeprobe.claims import did_you_mean
-from saeprobe.files import check_values, parsed_json, parsed_toml, quoted, read_text
+from saeprobe.files import check_values, in_prose, parsed_json, parsed_toml, quoted, read_text
 from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fill
 
 _T = TypeVar("_T")
@@ -281,18 +281,13 @@ def _check_row(row: Mapping[str, str], needed: tuple[str, ...], *, finished: boo
     for column in needed:
         if column not in row:
             near = next((f", only {name!r}" for name in row if did_you_mean(name, (column,))), "")
-            remedy = f"give each row {_listed(needed)}; found: {', '.join(row) or 'nothing'}"
+            remedy = f"give each row {in_prose(map(repr, needed))}; found: {', '.join(row) or 'nothing'}"
             raise PromptError(f"it has no {column!r}{near}", remedy=remedy)
     for column in row if finished else ():
         if column not in _FINISHED:
             near = did_you_mean(column, _FINISHED)
-            remedy = f"beside a finished text there may be {_listed(_FINISHED[1:])}"
+            remedy = f"beside a finished text there may be {in_prose(map(repr, _FINISHED[1:]))}"
             raise PromptError(f"the field {column!r} is unknown{near}", remedy=remedy)
     for column in ("style", "topic"):
         if row.get(column, "-") != row.get(column, "-").strip():
             raise PromptError(f"the {column} {row[column]!r} has blanks around it", remedy="remove them")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    """Write names as prose: `'text' and 'style'`."""
-    return f"{', '.join(map(repr, names[:-1]))} and {names[-1]!r}"

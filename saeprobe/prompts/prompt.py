@@ -78,8 +78,7 @@ def fields_of(template: str) -> tuple[str, ...]:
 def fill(template: str, values: Mapping[str, str]) -> str:
     """Replace every field of a template by its value; values are not searched for fields again.
 
-    Raises:
-        PromptError: a field has no value, or a brace stands alone or holds anything but a plain name.
+    A PromptError says that a field has no value, or a brace stands alone or holds anything but a plain name.
     """
 
     def replacement(match: re.Match[str]) -> str:

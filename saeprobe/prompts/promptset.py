@@ -263,11 +263,7 @@ class PromptSet:
         return replace(self, prompts=tuple(said), repeats={})
 
     def check_words(self) -> None:
-        """See that at least one style has words, as the controls `wording` and `injection` need.
-
-        Raises:
-            ValueError: no style has any.
-        """
+        """Raise a ValueError where no style has words, as the controls `wording` and `injection` need."""
         if not any(style in self.words for style in self.styles):
             remedy = f'write words = ["novice"] under a style{IN_TOML}, or build(..., words={{"novice": ["novice"]}})'
             raise ValueError(f"{self.name} names no words of its styles ({', '.join(self.styles)}); {remedy}")

@@ -72,16 +72,16 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
     if a == b:
         raise ValueError(f"style {a!r} cannot be compared with itself; name two styles of: {known}")
     for style in (a, b):
-        if style not in features.features:
+        if style not in features.rows:
             raise KeyError(f"no style {style!r}; there are: {known}")
-        if features.features[style].nnz == 0:
+        if features.rows[style].nnz == 0:
             raise ValueError(f"no feature is active on any {style!r} prompt, so their mean strength is undefined")
     n = len(features.topics)
-    fired_a, fired_b = (np.bincount(features.features[style].indices, minlength=features.d_sae) for style in (a, b))
+    fired_a, fired_b = (np.bincount(features.rows[style].indices, minlength=features.width) for style in (a, b))
     only = {a: np.flatnonzero((fired_a > 0) & (fired_b == 0)), b: np.flatnonzero((fired_b > 0) & (fired_a == 0))}
     separating = {a: (fired_a == n) & (fired_b == 0), b: (fired_b == n) & (fired_a == 0)}
-    counted = [style for style in dict.fromkeys((a, b, _BASELINE)) if style in features.features]
-    active = {style: np.diff(features.features[style].indptr) for style in (a, b)}
+    counted = [style for style in dict.fromkeys((a, b, _BASELINE)) if style in features.rows]
+    active = {style: np.diff(features.rows[style].indptr) for style in (a, b)}
     every_active = all(counts.all() for counts in active.values())
 
     def leaning(lean: Int[np.ndarray, " d_sae"]) -> tuple[FeatureRates, ...]:
@@ -95,13 +95,13 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
     return FeatureDiff(
         a=a,
         b=b,
-        avg_active={style: features.features[style].nnz / n for style in counted},
-        avg_intensity={style: float(features.features[style].data.mean(dtype=np.float64)) for style in (a, b)},
+        avg_active={style: features.rows[style].nnz / n for style in counted},
+        avg_intensity={style: float(features.rows[style].data.mean(dtype=np.float64)) for style in (a, b)},
         only_count={style: len(only[style]) for style in (a, b)},
         dominant={a: leaning(fired_a - fired_b), b: leaning(fired_b - fired_a)},
         only={style: tuple(int(index) for index in only[style][:LISTED_ONLY]) for style in (a, b)},
         avg_prompt_intensity={
-            style: float((features.features[style].sum(axis=1, dtype=np.float64) / active[style]).mean())
+            style: float((features.rows[style].sum(axis=1, dtype=np.float64) / active[style]).mean())
             for style in ((a, b) if every_active else ())
         },
         separating={style: tuple(np.flatnonzero(separating[style]).tolist()) for style in (a, b)},

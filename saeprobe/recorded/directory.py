@@ -204,10 +204,10 @@ def _counted(file: RecordedFile, other: RecordedFile) -> RecordedFile:
 def _values(features: ArticleFeatures, key: Key) -> tuple[float, ...]:
     """Return the number that a key stands for, as features have it; none where they do not."""
     n, of = len(features.topics), key.of
-    if key.style not in features.features or (isinstance(of, int) and of >= features.d_sae):
+    if key.style not in features.rows or (isinstance(of, int) and of >= features.width):
         return ()
-    rows = features.features[key.style]
-    fired = np.bincount(rows.indices, minlength=features.d_sae)
+    rows = features.rows[key.style]
+    fired = np.bincount(rows.indices, minlength=features.width)
     each, sums = np.diff(rows.indptr), np.asarray(rows.sum(axis=1), dtype=np.float64)
     topics = {alike(topic): at for at, topic in enumerate(features.topics)}
     at = topics.get(alike(key.topic or ""))
@@ -219,8 +219,8 @@ def _values(features: ArticleFeatures, key: Key) -> tuple[float, ...]:
         return (float((sums / each).mean()),)
     if key.measure == "firing rate":
         return (float(fired[cast(int, of)]) / n,)
-    if key.measure == "exclusive features" and of in features.features:
-        other = np.bincount(features.features[str(of)].indices, minlength=features.d_sae)
+    if key.measure == "exclusive features" and of in features.rows:
+        other = np.bincount(features.rows[str(of)].indices, minlength=features.width)
         return (float(((fired > 0) & (other == 0)).sum()),)
     if key.measure == "activation" and at is not None:
         return (float(rows[at, cast(int, of)]),)

@@ -123,8 +123,13 @@ def read_recorded(path: Path) -> RecordedFile:
         if begin[:1] in (b"{", b"[") or path.suffix == ".json":
             return recognised(path, load_json(path))
     except (FileError, OSError) as error:
-        problem = error if isinstance(error, FileError) else _unread(path, error)
-        return RecordedFile(path=path, kind=_by_name(path), description=f"{problem.found}", problem=problem)
+        problem = error
+        if not isinstance(problem, FileError):  # a link to nothing, or a disk that fails
+            found, remedy = f"it cannot be read ({problem.strerror or problem})", "check the path and its permissions"
+            problem = FileError(path, found, wanted="a file", remedy=remedy)
+        kinds: list[Kind] = [kind for kind, words in _NAMED if re.search(words, path.stem.lower())]
+        kind = kinds[0] if kinds else "unknown"
+        return RecordedFile(path=path, kind=kind, description=problem.found, problem=problem)
     return RecordedFile(path=path, description="no JSON and no tensors")
 
 
@@ -145,12 +150,6 @@ def recognised(path: Path, data: object) -> RecordedFile:
     return RecordedFile(path=path, description="neither an object nor a list of a kind that is known")
 
 
-def _unread(path: Path, error: OSError) -> FileError:
-    """Return the problem of a link to nothing, and of a disk that fails."""
-    found = f"it cannot be read ({error.strerror or error})"
-    return FileError(path, found, wanted="a file", remedy="check the path and its permissions")
-
-
 _BEGIN: Final = 64  # bytes
 _NAMED: Final[tuple[tuple[Kind, str], ...]] = (
     ("eid-table", "eid|rank|persona"),
@@ -160,13 +159,6 @@ _NAMED: Final[tuple[tuple[Kind, str], ...]] = (
     ("article-activations", "activation"),
     ("article-features", "feature"),
 )
-
-
-def _by_name(path: Path) -> Kind:
-    for kind, words in _NAMED:
-        if re.search(words, path.stem.lower()):
-            return kind
-    return "unknown"
 
 
 def _tensors(kind: TensorKind, seems: RecordedFile, data: object) -> RecordedFile:

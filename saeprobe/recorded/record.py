@@ -166,7 +166,7 @@ def from_features(
     prompts = _prompts(recorded.styles, [recorded.topics[at] for at in order], repeats)
     found = Features(
         subject=subject,
-        acts=csr_array(vstack([recorded.features[style][order] for style in recorded.styles], format="csr")),
+        acts=csr_array(vstack([recorded.rows[style][order] for style in recorded.styles], format="csr")),
         row_prompt=np.arange(len(prompts)),
         tokens=tuple(Token(position=-1, text="(last token)", start=-1, end=-1) for _ in prompts),
         prompts=prompts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,63 +14,42 @@ from saeprobe.files import FileError, shortened, written_whole
 from saeprobe.recorded.archives import load_data
 from saeprobe.shapes import FLOATS, Float, StoredTensor, widened
 
+_Rows = TypeVar("_Rows", np.ndarray, csr_array)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ArticleActivations:
-    """An activations file holds the stream at the last token of each prompt, `[topics, styles, d_in]` in float32."""
+class Article(Generic[_Rows]):
+    """One file of the article holds the stream, or the SAE's features, at the last token of each prompt."""
 
     topics: tuple[str, ...]  # the file has one entry a topic
     gurus: tuple[str, ...]  # the names that the guru prompts use, empty where the file gives none
-    styles: tuple[str, ...]
-    activations: Float[np.ndarray, "topics styles d_in"]
+    # by style, in the file's order, float32 `[topics, width]`; of features sparse rows, only values above zero stored
+    rows: Mapping[str, _Rows]
 
     def __post_init__(self) -> None:
-        wanted = (len(self.topics), len(self.styles))
-        if self.activations.ndim != 3 or self.activations.shape[:2] != wanted or len(self.gurus) != wanted[0]:  # noqa: PLR2004 - three axes
+        shapes, n = {style: tuple(rows.shape) for style, rows in self.rows.items()}, len(self.topics)
+        if len(set(shapes.values())) != 1 or {shape[0] for shape in shapes.values()} != {n} or len(self.gurus) != n:
             raise ValueError(
-                f"activations of shape {list(self.activations.shape)} and {len(self.gurus)} gurus; "
-                f"wanted [{wanted[0]} topics, {wanted[1]} styles, d_in] and a guru a topic"
+                f"rows of shapes {shapes} and {len(self.gurus)} gurus for {n} topics; wanted [topics, width] each and "
+                "a guru a topic"
             )
-        if not np.isfinite(self.activations).all():
-            raise ValueError("activations hold NaN or infinity; wanted finite numbers")
-
-    @property
-    def d_in(self) -> int:
-        """Return the width of the residual stream."""
-        return int(self.activations.shape[2])
-
-    def style(self, style: str) -> Float[np.ndarray, "topics d_in"]:
-        """Return the activations of one style. A KeyError says that the file has no such style."""
-        if style not in self.styles:
-            raise KeyError(f"no style {style!r}; there are: {', '.join(self.styles)}")
-        return self.activations[:, self.styles.index(style)]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ArticleFeatures:
-    """A features file holds the SAE's features at the last token of each prompt; the rest is as of activations."""
-
-    topics: tuple[str, ...]
-    gurus: tuple[str, ...]
-    # by style, in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored
-    features: Mapping[str, csr_array]
-
-    def __post_init__(self) -> None:
-        shapes = {style: tuple(rows.shape) for style, rows in self.features.items()}
-        if len(set(shapes.values())) != 1 or {shape[0] for shape in shapes.values()} != {len(self.topics)}:
-            raise ValueError(f"features of shapes {shapes} for {len(self.topics)} topics; wanted [topics, d_sae] each")
-        if len(self.gurus) != len(self.topics):
-            raise ValueError(f"{len(self.gurus)} gurus for {len(self.topics)} topics; wanted one a topic")
+        values = (rows.data if isinstance(rows, csr_array) else rows for rows in self.rows.values())
+        if not all(np.isfinite(each).all() for each in values):
+            raise ValueError("rows hold NaN or infinity; wanted finite numbers")
 
     @property
     def styles(self) -> tuple[str, ...]:
         """List the styles in the file's order."""
-        return tuple(self.features)
+        return tuple(self.rows)
 
     @property
-    def d_sae(self) -> int:
-        """Return the number of features of the SAE."""
-        return int(next(iter(self.features.values())).shape[1])
+    def width(self) -> int:
+        """Return the width of the residual stream, or the number of features of the SAE."""
+        return int(next(iter(self.rows.values())).shape[1])
+
+
+ArticleActivations = Article[np.ndarray]
+ArticleFeatures = Article[csr_array]
 
 
 def read_activations(path: Path) -> ArticleActivations:
@@ -81,18 +60,8 @@ def read_activations(path: Path) -> ArticleActivations:
         FileError: it is damaged, refers to code, or is not of this shape.
     """
     entries = entries_of(path, load_data(path), ACTIVATIONS)
-    return ArticleActivations(
-        topics=entries.topics,
-        gurus=entries.gurus,
-        styles=tuple(entries.tensors),
-        activations=np.stack([entries.matrix(style) for style in entries.tensors], axis=1),
-    )
-
-
-def write_activations(path: Path, activations: ArticleActivations) -> None:
-    """Write the file in the article's shape, whole or not at all."""
-    rows = {style: activations.style(style) for style in activations.styles}
-    _write(path, ACTIVATIONS, activations, rows)
+    rows = {style: entries.matrix(style) for style in entries.tensors}
+    return ArticleActivations(topics=entries.topics, gurus=entries.gurus, rows=rows)
 
 
 def read_features(path: Path) -> ArticleFeatures:
@@ -118,13 +87,7 @@ def features_of(entries: Entries) -> ArticleFeatures:
             remedy = "activations before the SAE are encoded with 'saeprobe encode'"
             raise FileError(entries.path, found, wanted=wanted, remedy=remedy)
         features[style] = csr_array(rows)
-    return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, features=features)
-
-
-def write_features(path: Path, features: ArticleFeatures) -> None:
-    """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
-    rows = {style: of_style.toarray() for style, of_style in features.features.items()}
-    _write(path, FEATURES, features, rows)
+    return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, rows=features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,15 +218,16 @@ def _tensor(path: Path, where: str, value: object, kind: Kind) -> StoredTensor:
     return value
 
 
-def _write(
-    path: Path, kind: Kind, of: ArticleActivations | ArticleFeatures, rows: Mapping[str, Float[np.ndarray, "topics w"]]
-) -> None:
+def write_article(path: Path, of: ArticleActivations | ArticleFeatures) -> None:
+    """Write the file in the article's shape (dense: 4 bytes a value, topic and style), whole or not at all."""
     import torch
 
+    dense = {style: rows.toarray() if isinstance(rows, csr_array) else rows for style, rows in of.rows.items()}
+    kind = FEATURES if isinstance(next(iter(of.rows.values())), csr_array) else ACTIVATIONS
     data: list[dict[str, object]] = []
     for index, (topic, guru) in enumerate(zip(of.topics, of.gurus, strict=True)):
         data.append({"topic": topic, "guru": guru})
-        for style, of_style in rows.items():
+        for style, of_style in dense.items():
             # a copy: torch.save writes the whole storage that a slice points into
             tensor = torch.tensor(of_style[index], dtype=torch.float32)
             data[-1][f"{style}_{kind.suffix}"] = tensor.reshape(*kind.lead, -1)

@@ -25,7 +25,6 @@ from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
 from saeprobe.statistics.planning import many_claims
-from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
 
 _MOST_BYTES: Final = 1_000_000_000
@@ -150,11 +149,6 @@ class _Tables:
             moved = replace(piece, samples=tuple(sides), parts=tuple(parts), controls=tuple(controls))
             evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
         return tuple(evidence[row] for row in record.evidence)
-
-
-def instrument_of(check: InstrumentCheck) -> shape.Instrument:
-    """Put an instrument check into the report's shape."""
-    return shape.Instrument(**vars(check), broken=check.broken)
 
 
 def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
@@ -305,8 +299,7 @@ def write_report(document: Document, path: Path) -> None:
 def read_report(path: Path) -> Document:
     """Read the report at `path`.
 
-    Raises:
-        ReportError: it is missing, not JSON, of another schema version, or does not follow the schema.
+    A ReportError says that it is missing, not JSON, of another schema version, or does not follow the schema.
     """
     refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
     try:

@@ -49,11 +49,7 @@ def words() -> dict[str, dict[Language, str]]:
 
 
 def say(key: str, language: Language, **values: object) -> str:
-    """Give the word under `key` with `values` in its places, as plain text.
-
-    Raises:
-        KeyError: there is no such word.
-    """
+    """Give the word under `key` with `values` in its places, as plain text; a KeyError says that there is none."""
     if key not in words():
         raise KeyError(f"words.toml has no entry {key!r}; add it in {' and '.join(LANGUAGES)}")
     text = words()[key][language]
@@ -239,6 +235,7 @@ def render(document: Document, *, language: Language = "en") -> str:
     lines = overview.headline(rows)
     of_document = [pictures.forest, pictures.strips, near_threshold, published_rows, overview.side_by_side]
     of_document += [overview.values_table]
+    as_they_are = [overview.anchor, overview.as_declared, overview.cell, overview.rivals, overview.unit_sides]
     page = _template().render(
         document=document,
         changed=visible(named(document.run.changed)),
@@ -265,13 +262,9 @@ def render(document: Document, *, language: Language = "en") -> str:
         samples=partial(samples_of, document),
         sides=partial(_rows_of, document.samples),
         parts=partial(_rows_of, document.evidence),
-        anchor=overview.anchor,
-        as_declared=overview.as_declared,
         arms=arms,
-        cell=overview.cell,
-        rivals=overview.rivals,
-        unit_sides=overview.unit_sides,
         fixed_wordings=fixed_wordings,
+        **{one.__name__: one for one in as_they_are},
         **{one.__name__: partial(one, document=document) for one in of_document},
     )
     return shown_as_text(page)

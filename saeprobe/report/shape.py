@@ -19,7 +19,7 @@ from saeprobe.claims import Control as ControlName
 from saeprobe.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.statistics.planning import ManyClaims
-from saeprobe.store.instrument import LayerFit
+from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.tables import Seen
 from saeprobe.verdicts.baseline import BaselineRow
 
@@ -237,19 +237,6 @@ class Record(Probe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instrument:
-    """The instrument check says how the SAE fits its hook and the layers next to it on neutral text."""
-
-    broken: Annotated[bool, Meta(description="Whether it breaks every probe on this subject.")]
-    findings: Annotated[tuple[str, ...], Meta(description="What is wrong, in words.")]
-    misfit: Annotated[str | None, Meta(description="Why the SAE is read elsewhere on purpose.")]
-    l0: Annotated[Distance | None, Meta(description="As published, features a token.")]
-    variance_explained: Annotated[float | None, Meta(description="As published, a share.")]
-    source: Annotated[str, Meta(description="Who states the published values.")]
-    layers: tuple[LayerFit, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Difference:
     """A protocol differs in one aspect from the subject it is a protocol of."""
 
@@ -277,7 +264,7 @@ class Subject:
     missing: Annotated[str | None, Meta(description="What is absent, and the command for it.")] = None
     protocol_of: Annotated[str | None, Meta(description="The subject of which it is another protocol.")] = None
     differs: tuple[Difference, ...] = ()
-    instrument: Annotated[Instrument | None, Meta(description="Null where nothing was run.")] = None
+    instrument: Annotated[InstrumentCheck | None, Meta(description="Null where nothing was run.")] = None
     captures: Annotated[tuple[Seen, ...], Meta(description="What the model saw of a prompt of each.")] = ()
     figures: Annotated[Figures | None, Meta(description="Null where no other protocol of it was asked.")] = None
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from saeprobe.captures import Capture
 from saeprobe.features import Features
@@ -64,28 +65,24 @@ class LayerFit:
 
 @dataclass(frozen=True, kw_only=True)
 class InstrumentCheck:
-    """A check says what was found. `layers` go from first to last; they are empty where the text could not be read.
+    """The instrument check says how the SAE fits its hook and the layers next to it on neutral text.
 
-    `l0`, `variance_explained` and `source` are the published values and who states them. `findings` say in words what
-    is wrong; with a `misfit`, an SAE read on purpose where it does not belong, they are reported and break nothing.
+    `layers` go from first to last; they are empty where the text could not be read. The findings of a `misfit` are
+    reported and break nothing.
     """
 
-    layers: tuple[LayerFit, ...]
-    l0: float | None = None
-    variance_explained: float | None = None
-    source: str = ""
-    findings: tuple[str, ...]
-    misfit: str | None = None
+    broken: Annotated[bool, Meta(description="Whether it breaks every probe on this subject.")]
+    findings: Annotated[tuple[str, ...], Meta(description="What is wrong, in words.")]
+    misfit: Annotated[str | None, Meta(description="Why the SAE is read elsewhere on purpose.")] = None
+    l0: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="As published, features a token.")] = None
+    variance_explained: Annotated[float | None, Meta(description="As published, a share.")] = None
+    source: Annotated[str, Meta(description="Who states the published values.")] = ""
+    layers: tuple[LayerFit, ...] = ()
 
     @property
     def here(self) -> LayerFit | None:
         """Return the fit at the hook."""
         return next((fit for fit in self.layers if fit.shift == 0), None)
-
-    @property
-    def broken(self) -> bool:
-        """Return whether no claim may be decided on this subject."""
-        return bool(self.findings) and (self.misfit is None or not self.layers)
 
     @property
     def reason(self) -> str:
@@ -206,12 +203,14 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
         found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), *found)
     # With a misfit it is meant so, and nothing is to be mended.
     in_words = "{0}{1}" if yardstick.misfit is None else "the misfit costs this: {0}"
+    findings = tuple(in_words.format(*finding) for finding in filter(None, found))
     return InstrumentCheck(
+        broken=bool(findings) and yardstick.misfit is None,
         layers=layers,
         l0=yardstick.l0,
         variance_explained=yardstick.variance_explained,
         source=yardstick.source,
-        findings=tuple(in_words.format(*finding) for finding in filter(None, found)),
+        findings=findings,
         misfit=yardstick.misfit,
     )
 
@@ -220,7 +219,7 @@ def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError | StoreError)  # these speak for themselves
     finding = f"nothing could be read: {error if own else f'{type(error).__name__}: {quoted(error)}'}"
-    return InstrumentCheck(layers=(), findings=(f"{finding}; {remedy}" if remedy else finding,))
+    return InstrumentCheck(broken=True, findings=(f"{finding}; {remedy}" if remedy else finding,))
 
 
 def share(variance_explained: float | None) -> str:

@@ -111,7 +111,7 @@ def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[
     prompts, identity = prompts_for(asked.prompts, subject), subject.identity()
     texts = [prompt.text for prompt in prompts]
     if isinstance(asked, Steering):
-        key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint(), asked, texts), strict=True))
+        key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint, asked, texts), strict=True))
         return [store.part(identity, asked, key_of, (batch,)) for batch in asked.batches(texts)]
     readings = {"": prompts, **prompts.repeats}
     return [part for again, these in readings.items() for part in _readings_of(subject, asked, store, these, again)]

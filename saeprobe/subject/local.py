@@ -290,6 +290,8 @@ class Subject:
             dtype=of.dtype if of.quantised else trained.dtype,
         )
 
+    @cached_property
+    @_fact
     def whole_fingerprint(self) -> str:
         """Return a fingerprint of what it writes: of `Identity.fingerprint` and the layers after the hook.
 
@@ -300,11 +302,6 @@ class Subject:
         unsteerable = self.located.pairing.properties.unsteerable
         if unsteerable is not None:
             raise SubjectError(f"the SAE {self.spec.sae} of {self.name} cannot be steered: {unsteerable}")
-        return self._whole_fingerprint
-
-    @cached_property
-    @_fact
-    def _whole_fingerprint(self) -> str:
         folder = self.located.model
         files = model_files(folder, depth=None) or self.located.model_files
         ends = [file for file in (folder / GENERATION,) if file.exists()]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
+from saeprobe.files import in_prose
 from saeprobe.subject import models_absent, provenance, setting
 from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
@@ -141,11 +142,6 @@ def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
     return depth
 
 
-def _listed(names: Iterable[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 @dataclass(frozen=True, kw_only=True)
 class Located:
     """A located subject has all its files here."""
@@ -199,13 +195,13 @@ class Lookup:
         root, name = self.spec.root, self.spec.name
         by = "" if root is None or self.spec.specimen else f" (the {part} of {name} in {root / 'pyproject.toml'})"
         if path.is_file():
-            return f"{path}{by} is a file; give the folder that holds it with {_listed(parts)}"
+            return f"{path}{by} is a file; give the folder that holds it with {in_prose(parts)}"
         found, lacking = f"there is no {path}", ""
         if path.exists():
             absent = [one for one, patterns in parts.items() if not any(any(path.glob(each)) for each in patterns)]
-            found, lacking = f"there is no whole {part} at {path}", f" (absent: {_listed(absent or ['some shards'])})"
+            found, lacking = f"there is no whole {part} at {path}", f" (absent: {in_prose(absent or ['some shards'])})"
         mend = "write / between folders" if "\\" in path.name else "mend the path"  # Windows has none in a name
-        return f"{found}{by}; wanted {_listed(parts)} there{lacking}: {mend}, or bring the files"
+        return f"{found}{by}; wanted {in_prose(parts)} there{lacking}: {mend}, or bring the files"
 
     @cached_property
     def located(self) -> Located:

@@ -19,7 +19,7 @@ Order = tuple[PublishedComparison, PublishedComparison]  # the probe found the f
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Held:
+class Held:
     """What a source prints is held against the samples that answer for it.
 
     `found` has by label the samples that could be what is printed, the first one of each measure; a number with a
@@ -143,7 +143,7 @@ def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
     return (sample for piece in _pieces(evidence) if piece.kind != "printed" for sample in piece.samples)
 
 
-def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
+def held_by(published: Published, evidence: Sequence[Evidence]) -> Held:
     """Hold each published number against the measured mean of the same label, unit and, where it is stated, measure.
 
     Those for which nothing measured answers, or more than one measure, are left out; the probe is then broken.
@@ -153,10 +153,6 @@ def compare_published(published: Published | None, evidence: Sequence[Evidence])
     printed in the reverse order; and `supported` where every other number agrees without that reach or cannot be
     compared: a number whose sampling error is not known stands beside ours, and says nothing for or against it.
     """
-    return () if published is None else _held(published, evidence).compared
-
-
-def _held(published: Published, evidence: Sequence[Evidence]) -> _Held:
     found: dict[str, dict[str, Sample]] = {label: {} for label in published.values}
     for sample in samples_of(evidence):
         if sample.label in found and sample.unit == published.unit and published.measure in ("", sample.measure):
@@ -168,7 +164,7 @@ def _held(published: Published, evidence: Sequence[Evidence]) -> _Held:
         sides = sorted((sample for sample in piece.samples if sample in answers), key=lambda side: side.mean)
         if len(sides) == 2 and _puts_in_order(piece):  # noqa: PLR2004 - both sides
             orders[rows[sides[1].label], rows[sides[0].label]] = None
-    return _Held(published=published, found=found, rows=rows, orders=tuple(orders))
+    return Held(published=published, found=found, rows=rows, orders=tuple(orders))
 
 
 def _puts_in_order(piece: Evidence) -> bool:
@@ -208,7 +204,7 @@ def decide(
     printed = claim.published.get(subject)
     samples = tuple(samples_of(evidence))
     another = another_run(printed, samples) if printed else ""
-    held = _held(printed, evidence) if printed and not another else None
+    held = held_by(printed, evidence) if printed and not another else None
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":
         verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
@@ -228,7 +224,7 @@ def decide(
 
 
 def _from_evidence(
-    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
+    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: Held | None
 ) -> Verdict:
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
     scope = "; ".join(dict.fromkeys([*(one for piece in evidence for one in piece.scope.split("; ")), *runs]))
@@ -258,7 +254,7 @@ def _reasons(pieces: Sequence[Evidence]) -> str:
 
 
 def _of_what_holds(
-    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
+    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: Held | None
 ) -> Verdict:
     """Return the verdict where all evidence supports the sentence; its scope is to be added."""
     if ended is not None:

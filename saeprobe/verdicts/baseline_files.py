@@ -162,8 +162,7 @@ class BaselineError(UnusableError):
 def read_baselines(folder: Path) -> Baselines:
     """Return every approval in a folder; none where there is no folder.
 
-    Raises:
-        BaselineError: a file is not one of these, or is damaged; the message names file, place and remedy.
+    A BaselineError says that a file is not one of these, or is damaged; it names file, place and remedy.
     """
     found: dict[tuple[str, str], tuple[Baseline, ...]] = {}
     for path in sorted(folder.glob("*.json")):
@@ -172,11 +171,7 @@ def read_baselines(folder: Path) -> Baselines:
 
 
 def read_file(path: Path) -> Baselines:
-    """Return the approvals in one file, which belong to the claim that names it.
-
-    Raises:
-        BaselineError: as for `read_baselines`.
-    """
+    """Return the approvals in one file, which belong to the claim that names it; raises as `read_baselines`."""
     try:
         return _of_claim(_table(load_json(path, halves=True), "it"), path.name.removesuffix(".json"))
     except FileNotFoundError:

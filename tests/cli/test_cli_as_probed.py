@@ -64,7 +64,7 @@ def check(run: Run, subject: str, probe: Features, folder: Path, *more: object) 
     for words in (("extract", subject, *more, "-o", a), ("encode", a, "--sae", subject, "-o", f), ("diff", f, "-o", d)):
         done = run(*words)
         assert done.code == 0, done.err
-    topics, given = read_activations(a).topics, read_features(f).features
+    topics, given = read_activations(a).topics, read_features(f).rows
     for style in ("novice", "expert"):
         by_topic = {prompt.topic: row for row, prompt in enumerate(probe[style].prompts)}
         wanted = probe[style].acts[[by_topic[topic] for topic in topics]].toarray()

@@ -29,8 +29,8 @@ def test_goodfires_sae_encodes_as_worked_by_hand(run: Run, goodfire: Path, activ
     found = run("encode", activations, "--sae", goodfire, "-o", out)
     assert found.code == 0, found.err
     features = read_features(out)
-    assert features.features["novice"].toarray().tolist() == NOVICE
-    assert features.features["expert"].toarray().tolist() == EXPERT
+    assert features.rows["novice"].toarray().tolist() == NOVICE
+    assert features.rows["expert"].toarray().tolist() == EXPERT
     assert (features.topics, features.gurus) == (("tides", "rain"), ("Galileo", "Dalton"))
     assert "novice                    2              2.00           2.0\n" in found.out
     assert "expert                    2              1.00           1.5\n" in found.out
@@ -49,7 +49,7 @@ def test_a_saelens_folder_encodes_through_sae_lens(run: Run, activations: Path, 
     assert found.code == 0, found.err
     with torch.no_grad():
         wanted = sae.encode(torch.tensor([[2.0, 1.0], [0.25, 0.25]])).numpy()
-    np.testing.assert_allclose(read_features(out).features["novice"].toarray(), wanted, rtol=1e-6)
+    np.testing.assert_allclose(read_features(out).rows["novice"].toarray(), wanted, rtol=1e-6)
 
 
 def test_batching_changes_nothing(
@@ -58,7 +58,7 @@ def test_batching_changes_nothing(
     """One row at a time gives the same file as all at once."""
     monkeypatch.setattr(article_steps, "_DENSE_BYTES", 1)
     assert run("encode", activations, "--sae", goodfire, "-o", tmp_path / "f.pt").code == 0
-    assert read_features(tmp_path / "f.pt").features["novice"].toarray().tolist() == NOVICE
+    assert read_features(tmp_path / "f.pt").rows["novice"].toarray().tolist() == NOVICE
 
 
 def test_a_width_that_does_not_fit_names_both(run: Run, goodfire: Path, tmp_path: Path) -> None:

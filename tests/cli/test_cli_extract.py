@@ -100,11 +100,11 @@ def test_one_template_a_style_is_read_and_written(run: Run, toy: Toy, prompts: P
     read = read_activations(tmp_path / "a.pt")
     assert (read.topics, read.styles) == (("tides", "rain"), ("novice", "guru"))
     assert read.gurus == ("Galileo (of Pisa)", "Dalton")
-    assert read.style("novice").tolist() == [
+    assert read.rows["novice"].tolist() == [
         mark("Explain tides to a novice."),
         mark("Explain rain to a novice."),
     ]
-    assert read.style("guru")[1].tolist() == mark("You are Dalton. Explain rain as Dalton would.")
+    assert read.rows["guru"][1].tolist() == mark("You are Dalton. Explain rain as Dalton would.")
     assert len(toy.texts) == 4
     assert "left out: 4 prompts of 2 other templates, which a probe on these prompts reads too" in found.out
     assert "--template N reads others, up to 2 " in found.out
@@ -124,7 +124,7 @@ def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path:
     assert found.code == 0, found.err
     read = read_activations(tmp_path / "a.pt")
     assert read.styles == ("guru", "novice")
-    assert read.style("guru")[0].tolist() == mark("As Galileo (of Pisa): tides.")
+    assert read.rows["guru"][0].tolist() == mark("As Galileo (of Pisa): tides.")
     assert toy.texts
 
 

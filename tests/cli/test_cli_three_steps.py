@@ -87,15 +87,15 @@ def test_three_steps_on_a_tiny_model(run: Run, project: Path, monkeypatch: pytes
     activations = read_activations(project / "a.pt")
     assert activations.gurus == ("Galileo", "Dalton")
     stream = hidden_state(project / "model", "Explain rain to a novice, please.")
-    np.testing.assert_allclose(activations.style("novice")[1], stream.numpy(), atol=1e-5)
+    np.testing.assert_allclose(activations.rows["novice"][1], stream.numpy(), atol=1e-5)
 
     sae = StandardSAE.load_from_disk(project / "sae")
     wanted = torch.relu(stream @ sae.W_enc + sae.b_enc).detach().numpy()
     features = read_features(project / "f.pt")
-    np.testing.assert_allclose(features.features["novice"].toarray()[1], wanted, atol=1e-4)
+    np.testing.assert_allclose(features.rows["novice"].toarray()[1], wanted, atol=1e-4)
 
     diff = read_feature_diff(project / "d.json")
-    dense = {style: rows.toarray() for style, rows in features.features.items()}
+    dense = {style: rows.toarray() for style, rows in features.rows.items()}
     assert diff.avg_active["novice"] == (dense["novice"] > 0).sum(axis=1).mean()
     assert diff.avg_intensity["expert"] == pytest.approx(dense["expert"][dense["expert"] > 0].mean(), rel=1e-6)
     only = (dense["novice"] > 0).any(axis=0) & ~(dense["expert"] > 0).any(axis=0)

@@ -12,7 +12,7 @@ from saeprobe.claims import Claim, Published, Verdict, published
 from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
-from saeprobe.verdicts import compare_published, decide
+from saeprobe.verdicts import decide, held_by
 
 
 def near(of: Measurement, lowers: float, raises: float) -> Measurement:
@@ -106,7 +106,7 @@ def decided(numbers: Published, *samples: Sample) -> Verdict:
 def test_the_reach_is_a_part_of_the_tolerance_of_its_own() -> None:
     """369 here, 371 there: half a digit is 0.5, the sampling error 1, and the reach towards 371 is 4."""
     numbers = published(novice=371, unit="features", n=50)
-    (row,) = compare_published(numbers, [found(sample("novice", 369, (368, 373), half=1))])
+    (row,) = held_by(numbers, [found(sample("novice", 369, (368, 373), half=1))]).compared
     assert (row.rounding, row.sampling, row.reach) == (0.5, pytest.approx(1), 4)
     assert row.tolerance == pytest.approx(5.5)
     assert row.tolerance_from.endswith("over 4 templates here and 1 there + reach of rounding 4")
@@ -129,7 +129,7 @@ def test_the_reach_counts_towards_the_printed_number_alone(
     printed: int, reach: tuple[float, float] | None, answer: str
 ) -> None:
     """Measured is 369, with hardly any sampling error; the printed number has half a unit of its own."""
-    (row,) = compare_published(published(novice=printed, unit="features"), [found(sample("novice", 369, reach))])
+    (row,) = held_by(published(novice=printed, unit="features"), [found(sample("novice", 369, reach))]).compared
     assert row.answer == answer
 
 
@@ -148,7 +148,7 @@ def test_a_number_beyond_its_whole_tolerance_goes_before() -> None:
     open_one, moved, agreeing = sample("novice", 369, (369, 373)), sample("expert", 9, (9, 9)), sample("guru", 5, None)
     numbers = published(novice=371, expert=99, guru=5, unit="features")
     assert decided(numbers, open_one, moved, agreeing).word == "drifted"
-    (row, *_) = compare_published(numbers, [found(open_one, moved, agreeing)])
+    (row, *_) = held_by(numbers, [found(open_one, moved, agreeing)]).compared
     assert row.answer == "rounding decides"
     assert decided(published(novice=371, guru=5, unit="features"), open_one, agreeing).word == "inconclusive"
     assert decided(published(guru=5, unit="features"), agreeing).word == "supported"
@@ -158,7 +158,7 @@ def test_numbers_in_reverse_order_do_not_hide_behind_rounding() -> None:
     """The probe found novice above expert, and they are printed the other way round: drifted, whatever the reach."""
     sides = sample("novice", 20, (10, 40)), sample("expert", 15, (10, 40))
     numbers = published(novice=15, expert=30, unit="features")
-    assert [row.answer for row in compare_published(numbers, [found(*sides)])] == ["drifted"] * 2
+    assert [row.answer for row in held_by(numbers, [found(*sides)]).compared] == ["drifted"] * 2
     assert decided(numbers, *sides).word == "drifted"
 
 

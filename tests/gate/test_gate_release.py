@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS, NonReproduction, Word, refuted
 from saeprobe.evidence import Agreement
-from saeprobe.gate import Release, decide_release, render, run_gate
+from saeprobe.gate import EXIT_CODES, Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
 from saeprobe.report import plain, read_report
 from saeprobe.report.shape import (
@@ -111,14 +111,14 @@ def report(
 def test_supported_claims_release():
     """An article appears when every claim it cites is supported."""
     release = decide_release(article("a", "b"), report(("a", "sparrow", "supported"), ("b", "sparrow", "supported")))
-    assert (release.decision, release.exit_code) == ("release", 0)
+    assert (release.decision, EXIT_CODES[release.decision]) == ("release", 0)
 
 
 @pytest.mark.parametrize("verdict", HELD)
 def test_any_other_verdict_holds(verdict: str):
     """One cited claim that is not established holds the article, whatever became of the others."""
     release = decide_release(article("a", "b"), report(("a", "sparrow", "supported"), ("b", "sparrow", verdict)))
-    assert (release.decision, release.exit_code) == ("hold", 1)
+    assert (release.decision, EXIT_CODES[release.decision]) == ("hold", 1)
     assert [ruling.decision for ruling in release.rulings] == ["release", "hold"]
 
 
@@ -126,59 +126,59 @@ def test_any_other_verdict_holds(verdict: str):
 def test_a_declared_non_reproduction_holds(verdict: str):
     """What is declared not to hold is held whatever came out, xfailed or not, until the declaration is taken away."""
     release = decide_release(article("a"), report(("a", "sparrow", verdict), declared=refuted("known")))
-    assert release.exit_code == 1
+    assert release.decision == "hold"
     away = "take the declaration away, if it is right that the sentence holds; then make the whole report again"
     assert (away in " ".join(render(release).split())) == (verdict == "supported")
 
 
 def test_claims_that_are_not_cited_decide_nothing():
     """A refuted claim elsewhere in the report is no business of this article."""
-    assert decide_release(article("a"), report(("a", "s", "supported"), ("b", "s", "refuted"))).exit_code == 0
+    assert decide_release(article("a"), report(("a", "s", "supported"), ("b", "s", "refuted"))).decision == "release"
 
 
 @pytest.mark.parametrize(("first", "second"), [("refuted", "not run"), ("not run", "refuted")])
 def test_holding_goes_before_not_knowing(first: str, second: str):
     """Where one claim holds and another is open, the article is held."""
-    assert decide_release(article("a", "b"), report(("a", "s", first), ("b", "s", second))).exit_code == 1
+    assert decide_release(article("a", "b"), report(("a", "s", first), ("b", "s", second))).decision == "hold"
 
 
 def test_every_subject_counts_where_none_is_cited():
     """Cited without a subject, a claim must be supported on each subject that was run."""
     both = report(("a", "sparrow", "supported"), ("a", "finch", "refuted"))
-    assert decide_release(article("a"), both).exit_code == 1
-    assert decide_release(article(on("a", "sparrow")), both).exit_code == 0
-    assert decide_release(article(on("a", "finch")), both).exit_code == 1
+    assert decide_release(article("a"), both).decision == "hold"
+    assert decide_release(article(on("a", "sparrow")), both).decision == "release"
+    assert decide_release(article(on("a", "finch")), both).decision == "hold"
 
 
 def test_a_subject_that_was_not_run_counts_only_where_it_is_cited():
     """Absent weights leave a claim to the other subjects, unless it is cited on the absent one."""
     partly = report(("a", "sparrow", "supported"), ("a", "llama70b", "not run"))
-    assert decide_release(article("a"), partly).exit_code == 0
-    assert decide_release(article(on("a", "llama70b")), partly).exit_code == 2
+    assert decide_release(article("a"), partly).decision == "release"
+    assert decide_release(article(on("a", "llama70b")), partly).decision == "cannot tell"
 
 
 def test_a_claim_run_nowhere_cannot_be_told():
     """At least one subject must have been run."""
-    assert decide_release(article("a"), report(("a", "llama70b", "not run"))).exit_code == 2
+    assert decide_release(article("a"), report(("a", "llama70b", "not run"))).decision == "cannot tell"
 
 
 def test_every_probe_of_a_claim_counts():
     """Where several probes decide one claim on one subject, all must support it."""
     two = report(("a", "sparrow", "supported"), ("a", "sparrow", "inconclusive"))
-    assert decide_release(article(on("a", "sparrow")), two).exit_code == 1
+    assert decide_release(article(on("a", "sparrow")), two).decision == "hold"
 
 
 def test_a_claim_that_is_not_in_the_report_cannot_be_told():
     """An id without a probe is undecided, and a near one is proposed."""
     release = decide_release(article("day1.spars"), report(("day1.sparse", "sparrow", "supported")))
-    assert release.exit_code == 2
+    assert release.decision == "cannot tell"
     assert release.rulings[0].gap == "no probe in the report has this id, did you mean 'day1.sparse'?"
 
 
 def test_a_subject_that_is_not_in_the_report_cannot_be_told():
     """A claim cited on a subject that was not even planned is undecided; the gap says where it was run."""
     release = decide_release(article(on("a", "gpt2")), report(("a", "sparrow", "supported")))
-    assert release.exit_code == 2
+    assert release.decision == "cannot tell"
     assert release.rulings[0].gap == "the report has it on sparrow only"
 
 
@@ -207,7 +207,7 @@ def test_a_subject_that_was_given_other_prompts_releases_nothing(cited: str | No
     on_each = [("a", name, verdict) for name in ("sparrow", "finch", "sparrow+finch")]
     given_one = (Subject(name="sparrow", other_prompts="six.toml (0123abcd)"), Subject(name="finch"))
     release = decide_release(article(Citation(id="a", subject=cited)), replace(report(*on_each), subjects=given_one))
-    assert release.exit_code == code
+    assert EXIT_CODES[release.decision] == code
     said = " ".join(render(release).split())
     assert ("sparrow reads six.toml (0123abcd) in the place of STYLES" in said) is bool(code)
     assert ("name no sparrow in saeprobe_prompts and --saeprobe-prompts" in said) is bool(code)
@@ -218,16 +218,16 @@ def test_a_probe_planned_but_not_reported_leaves_its_claim_open(missing: str):
     """A run cut short releases nothing that it had still to decide, not even on a subject it had begun with."""
     cut = report(("a", "sparrow", "supported"), planned=["a[sparrow]", missing])
     release = decide_release(article("a"), cut)
-    assert release.exit_code == 2
+    assert release.decision == "cannot tell"
     assert release.rulings[0].gap == f"planned but not reported: {missing}; the run did not come to its end"
 
 
 def test_a_probe_lost_on_another_subject_or_claim_does_not_matter():
     """A citation asks for its own claim and subject alone; `a` is not the beginning of `ab`."""
     cut = report(("a", "sparrow", "supported"), planned=["a[sparrow]", "a[finch]", "ab[sparrow]"])
-    assert decide_release(article(on("a", "sparrow")), cut).exit_code == 0
+    assert decide_release(article(on("a", "sparrow")), cut).decision == "release"
     whole = report(("a", "sparrow", "supported"), planned=["a[sparrow]", "ab[sparrow]"])
-    assert decide_release(article("a"), whole).exit_code == 0
+    assert decide_release(article("a"), whole).decision == "release"
 
 
 @given(
@@ -238,8 +238,8 @@ def test_nothing_is_released_without_support(probes: list[tuple[str, str, str]],
     """Whatever a report holds: released means that each cited claim was run and that all that ran is supported."""
     ran = {claim: {word for id_, _, word in probes if id_ == claim} - {"not run"} for claim in cited}
     release = decide_release(article(*cited), report(*probes))
-    assert (release.exit_code == 0) == all(words == {"supported"} for words in ran.values())
-    assert (release.exit_code == 1) == any(words - {"supported"} for words in ran.values())
+    assert (release.decision == "release") == all(words == {"supported"} for words in ran.values())
+    assert (release.decision == "hold") == any(words - {"supported"} for words in ran.values())
 
 
 def test_the_text_says_what_holds_it_and_what_to_do():
@@ -300,7 +300,7 @@ def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *
 
     release = decide_release(article("a"), run)
 
-    assert release.exit_code == code
+    assert EXIT_CODES[release.decision] == code
     warning = "warning: the report is of a tree with uncommitted changes"
     assert (f"\n\n{warning}" in render(release)) == warned
     assert ("run the probes again:\n  b.py, c.py, d.py and 1 more\n" in render(release)) == warned

@@ -8,7 +8,7 @@ from by_hand import Row, crossed, features
 from saeprobe.claims import Over
 from saeprobe.evidence import Needed
 from saeprobe.features import Features
-from saeprobe.measures.reading import Design, Sides, design, templates, topics
+from saeprobe.measures.reading import Design, design, templates, topics
 
 
 def sides(*rows: Row) -> tuple[Features, Features]:
@@ -24,12 +24,12 @@ def made(a: Features, b: Features, *over: Over) -> Design:
     return found
 
 
-def told(found: Design) -> tuple[str, str, float, bool]:
+def told(found: Design) -> tuple[str, float, bool]:
     """All that a design says but its firings."""
-    return found.units, found.scope, found.a_unit, found.sides.paired
+    return found.scope, found.a_unit, found.paired
 
 
-def fire(of: Sides) -> list[dict[str, list[int]]]:
+def fire(of: Design) -> list[dict[str, list[int]]]:
     """The features that fire in each unit of either side, by the name of the unit."""
     return [
         {name: fires.nonzero()[0].tolist() for name, fires in zip(side.names, side.units(), strict=True)}
@@ -50,8 +50,8 @@ def two_beside_three() -> tuple[Features, Features]:
 def test_templates_go_to_either_side(over: tuple[Over, ...]) -> None:
     """One more template a style takes 4 / 2 + 6 / 3 = 4 prompts; the templates come in order of appearance."""
     found = made(*two_beside_three(), *over)
-    assert told(found) == ("templates", "these 2 + 3 templates", 4.0, False)
-    assert fire(found.sides) == [
+    assert told(found) == ("these 2 + 3 templates", 4.0, False)
+    assert fire(found) == [
         {"novice B: {topic}": [0], "novice A: {topic}": [0, 1]},
         {"expert C: {topic}": [2], "expert A: {topic}": [2], "expert B: {topic}": [2]},
     ]
@@ -66,8 +66,8 @@ def test_topics_change_places_under_fixed_templates() -> None:
         *crossed("expert", (0, 0, 0), templates="B", topics=("yeast", "tides")),
     )
     found = made(a, b, "topics")
-    assert told(found) == ("topics", "these 3 + 2 templates fixed, over 2 topics", 5.0, True)
-    assert fire(found.sides) == [{"tides": [0, 1], "yeast": [0]}, {"tides": [2], "yeast": [2]}]
+    assert told(found) == ("these 3 + 2 templates fixed, over 2 topics", 5.0, True)
+    assert fire(found) == [{"tides": [0, 1], "yeast": [0]}, {"tides": [2], "yeast": [2]}]
 
 
 @pytest.mark.parametrize("over", [(), ("topics",)])
@@ -80,7 +80,7 @@ def test_one_wording_is_told_as_such(over: tuple[Over, ...]) -> None:
         ),
         *over,
     )
-    assert told(found) == ("topics", "this wording only, over 3 topics", 2.0, True)
+    assert told(found) == ("this wording only, over 3 topics", 2.0, True)
 
 
 def test_two_templates_on_both_sides_are_fixed_where_the_claim_is_over_topics() -> None:
@@ -89,7 +89,7 @@ def test_two_templates_on_both_sides_are_fixed_where_the_claim_is_over_topics() 
         *crossed("novice", (1, 0), templates="AB", topics=("yeast", "tides")),
         *crossed("expert", (0, 1), templates="AB", topics=("yeast", "tides")),
     )
-    assert told(made(a, b, "topics")) == ("topics", "these 2 + 2 templates fixed, over 2 topics", 4.0, True)
+    assert told(made(a, b, "topics")) == ("these 2 + 2 templates fixed, over 2 topics", 4.0, True)
 
 
 @pytest.mark.parametrize(("letters", "counts"), [(("A", "A"), (1, 1)), (("A", "AB"), (1, 2)), (("AB", "A"), (2, 1))])

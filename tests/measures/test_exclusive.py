@@ -13,7 +13,7 @@ from saeprobe.claims import published
 from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.verdicts import compare_published
+from saeprobe.verdicts import held_by
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 
@@ -312,11 +312,11 @@ def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:
     rows = [("novice", f"W{word}", topic, tuple(row)) for word, row in enumerate(acts) for topic in ("tides", "rain")]
     rows += [("expert", f"V{word}", topic, (0,) * 36) for word in range(6) for topic in ("tides", "rain")]
     evidence, numbers = both_ways(features(rows)), published(novice=38, unit="features", n=12, wordings=6)
-    (row,) = compare_published(numbers, [evidence])
+    (row,) = held_by(numbers, [evidence]).compared
     assert (row.measured, row.answer) == (36, "agrees")
     assert row.sampling == pytest.approx(2.228139 * 5**0.5 * 2**0.5, abs=1e-5)
-    (row,) = compare_published(replace(numbers, n=50, wordings=None), [evidence])
+    (row,) = held_by(replace(numbers, n=50, wordings=None), [evidence]).compared
     assert row.answer == "cannot be compared"
     numbers = published(novice=38, expert=35, unit="features", n=12, wordings=6)
-    wide, _ = compare_published(numbers, [evidence])  # no number of wordings is known that would do
+    wide, _ = held_by(numbers, [evidence]).compared  # no number of wordings is known that would do
     assert wide.tolerance_from.endswith("; ± 7.55 would hold either of novice and expert, published 3 apart")

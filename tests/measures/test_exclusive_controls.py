@@ -82,7 +82,7 @@ def test_where_the_other_side_is_more_active_it_is_thinned() -> None:
     rows += crossed("expert", (0, 0, 0, 0, 1), templates="ABCD", topics=TOPICS[:2])
     planned = design(features(rows)["novice"], features(rows)["expert"], ())
     assert isinstance(planned, Design)
-    control = activity_control(planned.sides, ("novice", "expert"), found=True, terms=Terms(alpha=0.05, seed=0))
+    control = activity_control(planned, ("novice", "expert"), found=True, terms=Terms(alpha=0.05, seed=0))
     assert control.estimate == pytest.approx(3 + 1 / 256)
     assert control.share == pytest.approx((3 + 1 / 256) / 3)
     assert control.detail.startswith("expert has 8 active features on the tokens read and novice 4; with equally many")
@@ -168,9 +168,9 @@ def test_its_answer_follows_from_the_mean_p_and_half_of_the_effect(
     monkeypatch.setattr("saeprobe.measures.exclusive._mean_p", lambda *_, **__: (p, "so told"))
     planned = design(*(more_active(pool=400, novice=30, expert=10)[style] for style in ("novice", "expert")), ())
     assert isinstance(planned, Design)
-    control = activity_control(planned.sides, ("novice", "expert"), found=True, terms=Terms())
+    control = activity_control(planned, ("novice", "expert"), found=True, terms=Terms())
     assert (control.answer == "withstood") == (answer == "withstood" and control.estimate > 0)
-    assert activity_control(planned.sides, ("novice", "expert"), found=False, terms=Terms()).answer == "cannot tell"
+    assert activity_control(planned, ("novice", "expert"), found=False, terms=Terms()).answer == "cannot tell"
 
 
 def test_the_seed_of_the_thinnings_does_not_change_the_verdict() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from saeprobe.evidence import Terms
 from saeprobe.measures.exclusive import activity_control, relabel
-from saeprobe.measures.reading import Firings, Sides
+from saeprobe.measures.reading import Design, Firings
 
 LABELS = ("novice", "expert")
 
@@ -74,7 +74,7 @@ def test_the_more_active_side_is_thinned_and_told_as_a_whole(paired: bool, more_
     """
     sides = (fired(*MORE), fired(*FEWER)) if more_first else (fired(*FEWER), fired(*MORE))
     control = activity_control(
-        Sides(a=sides[0], b=sides[1], paired=paired), LABELS, found=True, terms=Terms(alpha=0.05, seed=5)
+        Design(a=sides[0], b=sides[1], paired=paired), LABELS, found=True, terms=Terms(alpha=0.05, seed=5)
     )
     lost = 9 / 16
     left = (1 - lost**6) + 2 * (1 - lost**2) + 6 * (1 - lost) - 4
@@ -93,7 +93,7 @@ def test_thinned_units_that_are_too_many_are_drawn() -> None:
     """Of 10 + 9 units p is drawn: each thinning with a seed of its own, which follows from that of the claim."""
     more, fewer = [letter + "ab" for letter in "cdefghijkl"], ["a", "b", "ac", "b", "a", "b", "a", "bd", "a"]
     a, b = fired(*more), fired(*fewer)
-    control = activity_control(Sides(a=a, b=b, paired=False), LABELS, found=True, terms=Terms(alpha=0.05, seed=2))
+    control = activity_control(Design(a=a, b=b, paired=False), LABELS, found=True, terms=Terms(alpha=0.05, seed=2))
     rng, ps = np.random.default_rng(2), []
     for _ in range(20):
         keeps = rng.random(30) < 11 / 30
@@ -111,7 +111,7 @@ def test_as_many_firings_on_both_sides_are_left_as_they_are(paired: bool) -> Non
     """Six firings each: the difference of six features to three is left whole, at half of the p of the labels."""
     a, b = ["abc", "de", "f"], ["gh", "gi", "gh"]
     control = activity_control(
-        Sides(a=fired(*a), b=fired(*b), paired=paired), LABELS, found=True, terms=Terms(alpha=0.05, seed=0)
+        Design(a=fired(*a), b=fired(*b), paired=paired), LABELS, found=True, terms=Terms(alpha=0.05, seed=0)
     )
     p = p_by_sets([set(unit) for unit in a], [set(unit) for unit in b], paired=paired)
     assert p < 1
@@ -122,7 +122,7 @@ def test_as_many_firings_on_both_sides_are_left_as_they_are(paired: bool) -> Non
 def test_a_single_firing_on_either_side_is_not_thinned() -> None:
     """One beside one is as many; nothing is drawn."""
     control = activity_control(
-        Sides(a=fired("a", ""), b=fired("", "b"), paired=False), LABELS, found=False, terms=Terms(alpha=0.05, seed=0)
+        Design(a=fired("a", ""), b=fired("", "b"), paired=False), LABELS, found=False, terms=Terms(alpha=0.05, seed=0)
     )
     assert control.detail.endswith("expert 1; with equally many (nothing to thin) +0 features of +0 are left, p = 1")
     assert (control.estimate, control.share) == (0, None)
@@ -134,7 +134,7 @@ def test_where_nothing_is_thinned_p_is_drawn_as_the_claim_draws_it() -> None:
     Four coins are at least two apart in 10 of 16 throws, so that an alpha of 0.32 takes more than 4,999 draws.
     """
     a, b = fired("a", "b", "c", *[""] * 16), fired(*[""] * 18, "ddd")
-    sides = Sides(a=a, b=b, paired=True)
+    sides = Design(a=a, b=b, paired=True)
     ps: list[float | None] = []
     for alpha, seed in ((0.05, 3), (0.05, 4), (0.32, 3)):
         ps.append(activity_control(sides, LABELS, found=True, terms=Terms(alpha=alpha, seed=seed)).p)
@@ -161,7 +161,7 @@ def test_a_mean_counts_as_below_alpha_where_its_errors_leave_no_doubt(
     """Thinnings whose p is low and high by turns: how many are drawn, and what p counts as."""
     turns = iter([low, high] * 200)
     monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: next(turns))
-    sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
+    sides = Design(a=fired(*MORE), b=fired(*FEWER), paired=False)
     control = activity_control(sides, LABELS, found=True, terms=Terms(alpha=0.05, seed=0))
     assert control.p == pytest.approx(p, abs=1e-4)
     assert f"(mean over {told}) " in control.detail
@@ -170,7 +170,7 @@ def test_a_mean_counts_as_below_alpha_where_its_errors_leave_no_doubt(
 def test_a_mean_at_alpha_without_any_spread_is_not_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every p is a quarter, and so is alpha: no number of thinnings tells them apart."""
     monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: 0.25)
-    sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
+    sides = Design(a=fired(*MORE), b=fired(*FEWER), paired=False)
     control = activity_control(sides, LABELS, found=True, terms=Terms(alpha=0.25, seed=0))
     assert (control.p, control.answer == "withstood") == (0.25, False)
     assert "(mean over 200 random thinnings, seed 0, too near 0.25 to tell: its upper end) " in control.detail
@@ -187,6 +187,6 @@ def test_a_sure_p_withstands_where_anything_is_left(
     One unit a side has no error, so that nothing left of its effect is not surely nothing.
     """
     monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: 0.01)
-    sides = Sides(a=fired(more), b=fired(fewer), paired=False)
+    sides = Design(a=fired(more), b=fired(fewer), paired=False)
     control = activity_control(sides, LABELS, found=True, terms=Terms(alpha=0.05, seed=0))
     assert (control.estimate, control.answer) == (left, answer)

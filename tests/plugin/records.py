@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.recorded.tensors import ArticleFeatures, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, write_article
 
 GAINS = (0.3, 0.1, 0.2, 0.4, 0.1, 0.2, 0.3, 0.2)
 NOISE = (0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.2, -0.2)
@@ -113,6 +113,6 @@ def write_styles(folder: Path) -> None:
     recorded = ArticleFeatures(
         topics=tuple(f"topic {i}" for i in range(50)),
         gurus=("",) * 50,
-        features={"novice": as_wide(novice), "expert": as_wide(expert)},
+        rows={"novice": as_wide(novice), "expert": as_wide(expert)},
     )
-    write_features(folder / "features_layer50.pt", recorded)
+    write_article(folder / "features_layer50.pt", recorded)

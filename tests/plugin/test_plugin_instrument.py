@@ -248,7 +248,7 @@ def test_probes_on_several_subjects_need_all_of_their_instruments(folder: Path) 
     """One that is broken breaks them; the reason says on which subject."""
     laboratory = Laboratory(settings_for(folder, folder / "elsewhere"))
     laboratory.checks["low"] = unread(ValueError("torn"))
-    laboratory.checks["right"] = replace(laboratory.checks["low"], findings=())
+    laboratory.checks["right"] = replace(laboratory.checks["low"], broken=False, findings=())
     assert laboratory.broken("right") is None
     assert (laboratory.broken("low+right") or "").startswith(
         "on low, the instrument check failed: nothing could be read"

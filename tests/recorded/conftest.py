@@ -10,13 +10,13 @@ from made_records import article_diff, article_features, read, write_eid
 from saeprobe.features import Features
 from saeprobe.recorded.comparison import write_feature_diff
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.tensors import write_features
+from saeprobe.recorded.tensors import write_article
 
 
 @pytest.fixture
 def with_features(tmp_path: Path) -> Features:
     """Write a features file and read it."""
-    write_features(tmp_path / "features_layer50.pt", article_features())
+    write_article(tmp_path / "features_layer50.pt", article_features())
     found = read(tmp_path)
     assert isinstance(found, Features)
     return found

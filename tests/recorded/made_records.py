@@ -37,7 +37,7 @@ def article_features() -> ArticleFeatures:
     expert prompt; feature 3 on two novice prompts and no expert prompt.
     """
     return ArticleFeatures(
-        topics=TOPICS, gurus=("",) * 6, features={"novice": csr_array(NOVICE), "expert": csr_array(EXPERT)}
+        topics=TOPICS, gurus=("",) * 6, rows={"novice": csr_array(NOVICE), "expert": csr_array(EXPERT)}
     )
 
 

@@ -32,7 +32,7 @@ from saeprobe.measures import (
 )
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles, smallest_count, write_feature_diff
 from saeprobe.recorded.record import Recorded, RecordedStyle
-from saeprobe.recorded.tensors import ArticleActivations, write_activations, write_features
+from saeprobe.recorded.tensors import ArticleActivations, write_article
 
 # features: the values of each prompt
 
@@ -85,7 +85,7 @@ def test_recorded_features_cannot_pass_a_control_for_length(with_features: Featu
 
 def test_a_features_file_goes_before_a_comparison(tmp_path: Path) -> None:
     """Where both lie in the directory, the one with the values decides."""
-    write_features(tmp_path / "features_layer50.pt", article_features())
+    write_article(tmp_path / "features_layer50.pt", article_features())
     write_feature_diff(tmp_path / "feature_diff.json", compare_styles(article_features(), "novice", "expert"))
     assert isinstance(read(tmp_path), Features)
 
@@ -289,13 +289,12 @@ def test_an_empty_directory_says_what_to_put_there(
 def test_activations_alone_are_to_be_encoded_first(tmp_path: Path) -> None:
     """The command that makes features of them is named with the file."""
     path = tmp_path / "activations_layer50.pt"
-    write_activations(
+    write_article(
         path,
         ArticleActivations(
             topics=TOPICS[:2],
             gurus=("", ""),
-            styles=("novice", "expert"),
-            activations=np.ones((2, 2, 3), dtype=np.float32),
+            rows=dict.fromkeys(("novice", "expert"), np.ones((2, 3), dtype=np.float32)),
         ),
     )
     with pytest.raises(NotRun) as refused:

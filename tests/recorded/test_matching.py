@@ -38,7 +38,7 @@ from saeprobe.recorded.comparison import write_feature_diff
 from saeprobe.recorded.directory import in_words, recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.tensors import ArticleFeatures, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, write_article
 from saeprobe.verdicts import decide
 
 READ = PromptSet.build(
@@ -58,7 +58,7 @@ def features(path: Path, topics: tuple[str, ...] = TOPICS, *, d_sae: int = 4, st
     """Write features of these topics; the first value says of which file they are, by its number of topics."""
     rows = np.ones((len(topics), d_sae), dtype=np.float32)
     named = dict.fromkeys(("novice", "expert", "guru")[:styles], csr_array(rows))
-    write_features(path, ArticleFeatures(topics=topics, gurus=("",) * len(topics), features=named))
+    write_article(path, ArticleFeatures(topics=topics, gurus=("",) * len(topics), rows=named))
     return path
 
 
@@ -252,9 +252,9 @@ def test_numbers_of_another_run_are_not_compared_with_printed_ones(
     tmp_path: Path, topics: tuple[str, ...], n: int | None, said: str
 ) -> None:
     """The reading is not run, the sentence is left open, and no number stands beside a printed one."""
-    write_features(
+    write_article(
         tmp_path / "f.pt",
-        ArticleFeatures(topics=topics, gurus=("",) * 6, features=article_features().features),
+        ArticleFeatures(topics=topics, gurus=("",) * 6, rows=article_features().rows),
     )
     of = held(tmp_path)
     numbers = published(novice=90, expert=80, unit="features", n=n)
@@ -283,9 +283,9 @@ def test_shares_alone_may_be_of_any_multiple(tmp_path: Path, n: int | None, comp
 
 def test_what_is_refuted_in_another_run_stays_refuted(tmp_path: Path) -> None:
     """The sentence is about that run, which the scope names; its numbers are compared with nothing."""
-    write_features(
+    write_article(
         tmp_path / "f.pt",
-        ArticleFeatures(topics=tuple("abcdef"), gurus=("",) * 6, features=article_features().features),
+        ArticleFeatures(topics=tuple("abcdef"), gurus=("",) * 6, rows=article_features().rows),
     )
     of = held(tmp_path)
     numbers = published(novice=90, expert=80, unit="features")

@@ -19,7 +19,7 @@ from saeprobe.recorded import Stated
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.tensors import ArticleFeatures, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, write_article
 
 STYLES = {"standard": ["Explain {topic}."], "novice": ["Explain {topic} to a novice."]}
 PLAIN = PromptSet.build(name="p", language="en", topics=TOPICS, styles=STYLES)
@@ -76,7 +76,7 @@ def test_a_declared_repeat_is_in_no_whole(tmp_path: Path) -> None:
 
 def test_recorded_features_of_a_declared_repeat_stand_beside_the_others(tmp_path: Path) -> None:
     """Here `expert` is declared to repeat `novice`, which it does not."""
-    write_features(tmp_path / "features.pt", article_features())
+    write_article(tmp_path / "features.pt", article_features())
     read = PromptSet.build(
         name="p", language="en", topics=TOPICS, styles={"novice": ["{topic}"]}, repeats={"expert": "novice"}
     )
@@ -93,8 +93,8 @@ def test_recorded_features_of_a_declared_repeat_stand_beside_the_others(tmp_path
 def test_recorded_features_are_compared_where_a_probe_names_two_styles(tmp_path: Path) -> None:
     """Nothing declares them; equal features are equal."""
     acts = csr_array(np.eye(len(TOPICS), 4, dtype=np.float32))
-    both = ArticleFeatures(topics=TOPICS, gurus=("",) * len(TOPICS), features={"standard": acts, "assistant": acts})
-    write_features(tmp_path / "features.pt", both)
+    both = ArticleFeatures(topics=TOPICS, gurus=("",) * len(TOPICS), rows={"standard": acts, "assistant": acts})
+    write_article(tmp_path / "features.pt", both)
     found = recorded_evidence(recorded_files([tmp_path]), capture(PLAIN), Stated(subject=SUBJECT, prompts=PLAIN))
     assert isinstance(found, Features)
     with recording(Recorder()):

@@ -20,12 +20,12 @@ from saeprobe.measures import clusters, n_tokens
 from saeprobe.recorded.comparison import compare_styles, write_feature_diff
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.tensors import ArticleFeatures, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, write_article
 
 
 def test_styles_that_were_asked_for_and_are_not_there_are_never_passed_over(tmp_path: Path) -> None:
     """Of STYLES a record of two lacks four, so that neither `every` nor `clusters` is of all."""
-    write_features(tmp_path / "features.pt", article_features())
+    write_article(tmp_path / "features.pt", article_features())
     of = read(tmp_path)
     lacking = "features.pt holds nothing of standard, padding, spaces, guru prompts"
     for ask in (lambda: of.styles, lambda: clusters(of), lambda: of.whole.styles):  # type: ignore[union-attr]
@@ -50,7 +50,7 @@ def test_a_comparison_lacks_styles_too_and_a_table_of_personas_keeps_its_own(tmp
 
 def test_the_first_row_of_a_file_is_not_taken_for_the_first_topic(tmp_path: Path) -> None:
     """Without the subject's prompts nobody knows the order in which they were read."""
-    write_features(tmp_path / "features.pt", article_features())
+    write_article(tmp_path / "features.pt", article_features())
     with pytest.raises(NotRun, match=f"--saeprobe-prompts {SUBJECT}=FILE"):
         _ = read(tmp_path).first_topic
 
@@ -96,17 +96,17 @@ def test_a_table_is_not_taken_beside_topics_of_another_run(tmp_path: Path) -> No
 @pytest.mark.parametrize("made", ["summary", "features"])
 def test_features_and_what_contradicts_them_are_neither_taken(tmp_path: Path, made: str) -> None:
     """What the summary states is counted in the features; one firing less is another number."""
-    write_features(tmp_path / "features.pt", article_features())
+    write_article(tmp_path / "features.pt", article_features())
     write_feature_diff(tmp_path / "diff.json", compare_styles(article_features(), "novice", "expert"))
     assert isinstance(read(tmp_path), Features)
     changed = NOVICE.copy()
     changed[0, 3] = 0
     features = {"novice": csr_array(changed), "expert": csr_array(EXPERT)}
-    other = ArticleFeatures(topics=TOPICS, gurus=("",) * 6, features=features)
+    other = ArticleFeatures(topics=TOPICS, gurus=("",) * 6, rows=features)
     if made == "summary":
         write_feature_diff(tmp_path / "diff.json", compare_styles(other, "novice", "expert"))
     else:
-        write_features(tmp_path / "more.pt", replace(other, features={"novice": csr_array(changed)}))
+        write_article(tmp_path / "more.pt", replace(other, rows={"novice": csr_array(changed)}))
     with pytest.raises(NotRun, match=r"fit equally: the (l0|sum) of novice"):
         read(tmp_path)
 

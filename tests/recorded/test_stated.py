@@ -22,7 +22,7 @@ from saeprobe.recorded import RecordedFile, Stated
 from saeprobe.recorded.comparison import FeatureRates, write_feature_diff
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
-from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_article
 
 READ = PromptSet.build(
     name="read", language="en", topics=TOPICS, styles={"novice": ["{topic}?"], "expert": ["prove {topic}"]}
@@ -39,8 +39,8 @@ def held(folder: Path, stated: Stated, *, rank: bool = False) -> object:
 def features(folder: Path, topics: tuple[str, ...] = TOPICS, name: str = "features_layer50.pt", **styles: Any) -> None:
     """Write features of these topics, four to a prompt, with the styles of the article under these names."""
     of = article_features()
-    kept = {new: csr_array(of.features[old][: len(topics)]) for new, old in styles.items()} or of.features
-    write_features(folder / name, ArticleFeatures(topics=topics, gurus=("",) * len(topics), features=kept))
+    kept = {new: csr_array(of.rows[old][: len(topics)]) for new, old in styles.items()} or of.rows
+    write_article(folder / name, ArticleFeatures(topics=topics, gurus=("",) * len(topics), rows=kept))
 
 
 def test_what_agrees_is_taken(tmp_path: Path) -> None:

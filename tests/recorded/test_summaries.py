@@ -35,7 +35,7 @@ def features(styles: Mapping[str, list[list[float]]]) -> ArticleFeatures:
     return ArticleFeatures(
         topics=tuple(f"topic {index}" for index in range(n)),
         gurus=("",) * n,
-        features={style: csr_array(np.array(rows, dtype=np.float32)) for style, rows in styles.items()},
+        rows={style: csr_array(np.array(rows, dtype=np.float32)) for style, rows in styles.items()},
     )
 
 

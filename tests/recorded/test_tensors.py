@@ -22,8 +22,7 @@ from saeprobe.recorded.tensors import (
     ArticleFeatures,
     read_activations,
     read_features,
-    write_activations,
-    write_features,
+    write_article,
 )
 
 STYLES = ("standard", "padding", "spaces", "novice", "expert", "guru")
@@ -48,19 +47,19 @@ def saved(path: Path, data: object) -> Path:
 def test_activations_come_back_as_written(data: st.DataObject) -> None:
     """Writing activations and reading them gives the same topics, gurus, styles and numbers."""
     topics, styles = data.draw(names), data.draw(names)
-    shape = (len(topics), len(styles), data.draw(st.integers(1, 5)))
+    shape = (len(topics), data.draw(st.integers(1, 5)))
     written = ArticleActivations(
         topics=tuple(topics),
         gurus=tuple(data.draw(st.text(max_size=5)) for _ in topics),
-        styles=tuple(styles),
-        activations=data.draw(arrays.arrays(np.float32, shape, elements=single)),
+        rows={style: data.draw(arrays.arrays(np.float32, shape, elements=single)) for style in styles},
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "activations.pt"
-        write_activations(path, written)
+        write_article(path, written)
         read = read_activations(path)
     assert (read.topics, read.gurus, read.styles) == (written.topics, written.gurus, written.styles)
-    np.testing.assert_array_equal(read.activations, written.activations)
+    for style, rows in written.rows.items():
+        np.testing.assert_array_equal(read.rows[style], rows)
 
 
 @settings(max_examples=25, deadline=None)
@@ -74,24 +73,24 @@ def test_features_come_back_as_written(data: st.DataObject) -> None:
     written = ArticleFeatures(
         topics=tuple(topics),
         gurus=("",) * len(topics),
-        features={style: csr_array(rows) for style, rows in dense.items()},
+        rows={style: csr_array(rows) for style, rows in dense.items()},
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.pt"
-        write_features(path, written)
+        write_article(path, written)
         read = read_features(path)
-    assert (read.topics, read.styles, read.d_sae) == (written.topics, written.styles, shape[1])
+    assert (read.topics, read.styles, read.width) == (written.topics, written.styles, shape[1])
     for style, rows in dense.items():
-        np.testing.assert_array_equal(read.features[style].toarray(), rows)
-        assert read.features[style].nnz == np.count_nonzero(rows)
+        np.testing.assert_array_equal(read.rows[style].toarray(), rows)
+        assert read.rows[style].nnz == np.count_nonzero(rows)
 
 
 def test_written_files_have_the_articles_shapes(tmp_path: Path) -> None:
     """A list of dicts: topic, guru, a tensor [1, d_in] a style, [d_sae] for features; slices leave their storage."""
     activations = ArticleActivations(
-        topics=("tides",), gurus=("Galileo",), styles=STYLES, activations=np.ones((1, 6, 3), np.float32)
+        topics=("tides",), gurus=("Galileo",), rows=dict(zip(STYLES, np.ones((6, 1, 3), np.float32), strict=True))
     )
-    write_activations(tmp_path / "a.pt", activations)
+    write_article(tmp_path / "a.pt", activations)
     (first,) = torch.load(tmp_path / "a.pt", weights_only=True)
     assert list(first) == ["topic", "guru", *(f"{style}_activation" for style in STYLES)]
     assert first["guru"] == "Galileo"
@@ -99,8 +98,8 @@ def test_written_files_have_the_articles_shapes(tmp_path: Path) -> None:
     assert first["guru_activation"].dtype == torch.float32
     assert first["guru_activation"].untyped_storage().nbytes() == 12
 
-    features = ArticleFeatures(topics=("tides",), gurus=("",), features={"novice": csr_array(np.eye(1, 4, dtype="f4"))})
-    write_features(tmp_path / "f.pt", features)
+    features = ArticleFeatures(topics=("tides",), gurus=("",), rows={"novice": csr_array(np.eye(1, 4, dtype="f4"))})
+    write_article(tmp_path / "f.pt", features)
     (first,) = torch.load(tmp_path / "f.pt", weights_only=True)
     assert first["novice_features"].tolist() == [1, 0, 0, 0]
 
@@ -113,8 +112,8 @@ def test_a_file_as_the_article_made_it_is_read(tmp_path: Path) -> None:
     ]
     read = read_activations(saved(tmp_path / "a.pt", data))
     assert read.gurus == ("", "")
-    assert read.style("novice").tolist() == [[1, 1], [0.5, 0.5]]
-    assert read.activations.dtype == np.float32
+    assert read.rows["novice"].tolist() == [[1, 1], [0.5, 0.5]]
+    assert read.rows["novice"].dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ def test_a_flipped_byte_is_read_or_refused(place: float, value: int, protocol: i
             read = read_activations(path)
         except FileError:
             return
-        assert np.isfinite(read.activations).all()
+        assert all(np.isfinite(rows).all() for rows in read.rows.values())
 
 
 def test_an_absent_file_is_file_not_found(tmp_path: Path) -> None:
@@ -230,26 +229,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", half)
-    written = ArticleActivations(topics=("t",), gurus=("",), styles=("a",), activations=np.ones((1, 1, 2), np.float32))
+    written = ArticleActivations(topics=("t",), gurus=("",), rows={"a": np.ones((1, 2), np.float32)})
     with pytest.raises(OSError, match="No space"):
-        write_activations(path, written)
+        write_article(path, written)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
 
 
 def test_what_cannot_be_a_file_cannot_be_built() -> None:
     """Dataclasses refuse shapes that do not fit and values that are not finite."""
-    with pytest.raises(ValueError, match=r"wanted \[2 topics, 1 styles, d_in\]"):
-        ArticleActivations(topics=("a", "b"), gurus=("", ""), styles=("s",), activations=np.ones((1, 1, 2), np.float32))
+    one, nan = np.ones((1, 2), np.float32), np.full((1, 2), np.nan, np.float32)
+    with pytest.raises(ValueError, match=r"for 2 topics; wanted \[topics, width\] each"):
+        ArticleActivations(topics=("a", "b"), gurus=("", ""), rows={"s": one})
     with pytest.raises(ValueError, match="NaN or infinity"):
-        ArticleActivations(
-            topics=("a",), gurus=("",), styles=("s",), activations=np.full((1, 1, 2), np.nan, np.float32)
-        )
-    with pytest.raises(ValueError, match=r"wanted \[topics, d_sae\] each"):
-        ArticleFeatures(topics=("a",), gurus=("",), features={"s": csr_array(np.ones((2, 2)))})
-    with pytest.raises(ValueError, match="wanted one a topic"):
-        ArticleFeatures(topics=("a",), gurus=(), features={"s": csr_array(np.ones((1, 2)))})
-    with pytest.raises(KeyError, match="there are: s"):
-        ArticleActivations(topics=("a",), gurus=("",), styles=("s",), activations=np.ones((1, 1, 2), np.float32)).style(
-            "t"
-        )
+        ArticleActivations(topics=("a",), gurus=("",), rows={"s": nan})
+    with pytest.raises(ValueError, match=r"wanted \[topics, width\] each"):
+        ArticleFeatures(topics=("a",), gurus=("",), rows={"s": csr_array(np.ones((2, 2)))})
+    with pytest.raises(ValueError, match=r"0 gurus for 1 topics; wanted \[topics, width\] each and a guru a topic"):
+        ArticleFeatures(topics=("a",), gurus=(), rows={"s": csr_array(np.ones((1, 2)))})

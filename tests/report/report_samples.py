@@ -14,7 +14,7 @@ from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Sample, 
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, build_document, plain, planned_name, probe_to_json, shape
 from saeprobe.report.shape import Document
-from saeprobe.store.instrument import LayerFit
+from saeprobe.store.instrument import InstrumentCheck, LayerFit
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 TOPICS = ("tides", "gravity", "recursion", "sleep", "glass", "rust", "bees", "tea", "maps", "rain", "salt", "bread")
@@ -159,9 +159,9 @@ def subject(name: str, missing: str | None = None) -> shape.Subject:
     )
 
 
-def instrument(*findings: str, misfit: str | None = None) -> shape.Instrument:
+def instrument(*findings: str, misfit: str | None = None) -> InstrumentCheck:
     """Check an SAE before block 2 against its neighbours; it is broken where it finds something, but on purpose."""
-    return shape.Instrument(
+    return InstrumentCheck(
         broken=bool(findings) and misfit is None,
         findings=findings,
         misfit=misfit,

@@ -21,7 +21,6 @@ from saeprobe.report import (
     ProbeRecord,
     ReportError,
     build_document,
-    instrument_of,
     plain,
     planned_name,
     probe_to_json,
@@ -201,14 +200,13 @@ def test_one_probe_reported_twice_is_refused(make_document: Callable[[list[Probe
 def test_an_instrument_check_says_what_it_means() -> None:
     """The figures, the findings and whether they break the subject's probes; a figure that is no number is refused."""
     fit = LayerFit(shift=0, layer="embedding", l0=3.5, variance_explained=0.5, tokens=9, near_threshold=0.25)
-    check = InstrumentCheck(layers=(fit,), l0=None, variance_explained=0.9, source="x", findings=("far",), misfit=None)
+    check = InstrumentCheck(broken=True, layers=(fit,), variance_explained=0.9, source="x", findings=("far",))
 
-    made = instrument_of(check)
+    made = plain(check, "instrument")
 
-    assert (made.broken, made.findings, made.layers[0].l0) == (True, ("far",), 3.5)
-    assert not instrument_of(dataclasses.replace(check, misfit="as published")).broken
+    assert (made["broken"], made["findings"], made["layers"][0]["l0"]) == (True, ("far",), 3.5)
     with pytest.raises(ValueError, match=r"instrument\.variance_explained is nan"):
-        plain(instrument_of(dataclasses.replace(check, variance_explained=math.nan)), "instrument")
+        plain(dataclasses.replace(check, variance_explained=math.nan), "instrument")
 
 
 def test_a_report_comes_back_as_it_went(document: Document, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
 from saeprobe.report.shape import Document, samples, schema_text
-from saeprobe.store.instrument import InstrumentCheck
 
 Change = Callable[[Any], object]
 
@@ -56,7 +55,6 @@ def test_the_schema_knows_every_word() -> None:
         (Sample, shape.Sample, set()),
         (ControlResult, shape.Control, set()),
         (Prompt, shape.Prompts, set()),
-        (InstrumentCheck, shape.Instrument, {"broken"}),
         (PublishedComparison, shape.Published, {"n", "source"}),
     ],
 )

@@ -111,8 +111,8 @@ def test_what_adding_a_decoder_row_does_not_steer_is_refused_before_it_is_loaded
     """The fingerprint of what a subject writes, which a plan asks for, is refused with the reason."""
     made = make_sae(root, architecture, **more)
     with pytest.raises(SubjectError, match=f"cannot be steered: it .*{why}"):
-        made.subject().whole_fingerprint()
-    assert len(make_sae(root).subject().whole_fingerprint()) == 64  # a plain one can
+        _ = made.subject().whole_fingerprint
+    assert len(make_sae(root).subject().whole_fingerprint) == 64  # a plain one can
 
 
 @pytest.mark.parametrize(
@@ -271,6 +271,20 @@ def test_no_advice_to_switch_a_safeguard_off_comes_through(
     with pytest.raises(SubjectError, match="holds more than plain tensors; it was refused and not run") as caught:
         make_sae(root).open()
     assert advice.partition("=")[0] not in str(caught.value)
+
+
+def test_an_error_without_words_is_named_and_no_suspicion_falls_on_the_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assertion of sae-lens that says nothing is no advice to trust the file."""
+    from saeprobe.subject.running.dictionary import SAE
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(SAE, "load_from_disk", fail)
+    with pytest.raises(SubjectError, match=r"sae-lens cannot load the SAE .*: AssertionError$"):
+        make_sae(root).open()
 
 
 @pytest.mark.parametrize("scaling", ["none", "layer_norm", "constant_norm_rescale"])

@@ -117,7 +117,7 @@ def test_where_a_text_ends_decides_continuations(tiny: Made, tmp_path: Path, fil
     """The fingerprint of what a subject writes has the ends of text in it."""
     subject = copied(tiny, tmp_path)
     (tmp_path / "model" / file).write_text('{"eos_token_id": [0, 1]}', encoding="utf-8")
-    assert (subject.whole_fingerprint() != tiny.subject.whole_fingerprint()) is counts
+    assert (subject.whole_fingerprint != tiny.subject.whole_fingerprint) is counts
 
 
 @pytest.mark.parametrize(("name", "value"), [("TOKENISING", "0"), ("DATE", "1 Jan 2025")])

@@ -117,17 +117,17 @@ def test_other_layers_after_the_hook_speak_otherwise(spec: SubjectSpec, tmp_path
 
     copied = replace(spec, model=Path(shutil.copytree(cast("Path", spec.model), tmp_path / "model")))
     before, after = Subject(spec=copied), Subject(spec=replace(copied, try_next_layer=False))
-    assert before.whole_fingerprint() != before.identity().fingerprint
+    assert before.whole_fingerprint != before.identity().fingerprint
     index = json.loads((tmp_path / "model" / "model.safetensors.index.json").read_text(encoding="utf-8"))
     name = "model.layers.3.mlp.up_proj.weight"
     shard = tmp_path / "model" / index["weight_map"][name]
     assert not any(one.endswith(shard.name) for key, one in index["weight_map"].items() if ".layers.0." in key)
-    reading, speaking = after.identity().fingerprint, after.whole_fingerprint()
+    reading, speaking = after.identity().fingerprint, after.whole_fingerprint
     tensors = load_file(shard)
     save_file({**tensors, name: tensors[name] + 1}, shard, metadata={"format": "pt"})
     changed = Subject(spec=replace(copied, try_next_layer=False))
     assert changed.identity().fingerprint == reading
-    assert changed.whole_fingerprint() != speaking
+    assert changed.whole_fingerprint != speaking
 
 
 def test_a_model_streamed_from_disk_is_read_but_not_steered(spec: SubjectSpec) -> None:

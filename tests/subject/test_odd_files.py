@@ -84,7 +84,8 @@ TOML = {
 """What may stand under a key of a declaration."""
 FACTS: tuple[Callable[[Subject], object], ...] = (
     *(Subject.missing, Subject.downloads, Subject.yardstick, Subject.aspects, Subject.needs, Subject.disk_bytes),
-    *(Subject.identity, Subject.whole_fingerprint),
+    Subject.identity,
+    lambda subject: subject.whole_fingerprint,
     lambda subject: subject.located,
     lambda subject: subject.memory_plan,
 )

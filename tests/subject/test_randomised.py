@@ -276,7 +276,7 @@ def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: Ran
     """The refusal names the subject to ask instead."""
     control = tiny.subject.randomised(what, neutral=TEXTS)
     with pytest.raises(SubjectError, match=r"^tiny with a random \w+ is a control and cannot be steered; steer tiny"):
-        control.whole_fingerprint()
+        _ = control.whole_fingerprint
     with pytest.raises(SubjectError, match="is a control already; ask tiny for another"):
         control.randomised("random-sae")
     with pytest.raises(SubjectError, match="is a control already; ask tiny for another"):

@@ -9,7 +9,7 @@ from scipy.stats import t
 
 from saeprobe.claims import Claim, NonReproduction, Published, Verdict, drifted, published
 from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, Spread
-from saeprobe.verdicts import compare_published, decide
+from saeprobe.verdicts import decide, held_by
 
 
 def claimed(numbers: Published | None = None, known: NonReproduction | None = None) -> Claim:
@@ -134,7 +134,7 @@ def test_the_first_sample_of_a_label_and_unit_answers() -> None:
         found(sample("novice", 1.0, unit="activation"), sample("novice", 132.4)),
         found(sample("novice", 99.0)),
     ]
-    (row,) = compare_published(published(novice=132.4, unit="features"), evidence)
+    (row,) = held_by(published(novice=132.4, unit="features"), evidence).compared
     assert (row.label, row.value, row.unit, row.measured) == ("novice", 132.4, "features", 132.4)
 
 
@@ -164,7 +164,7 @@ def test_a_number_that_could_be_of_two_measures_breaks_the_probe() -> None:
         "published values may be of several measures: novice, expert in activation, by max activation and by mean "
         "activation; state which, as in published(novice=..., unit='activation', measure='max activation')"
     )
-    assert compare_published(numbers, [evidence]) == ()
+    assert held_by(numbers, [evidence]).compared == ()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,8 @@ def test_a_misspelt_measure_is_told() -> None:
 
 def test_nothing_published_gives_no_rows() -> None:
     """Then nothing is compared."""
-    assert compare_published(None, [found(sample("novice", 1.0))]) == ()
+    evidence = [found(sample("novice", 1.0))]
+    assert decide(claimed(), "sparrow", evidence, None)[1] == ()
 
 
 # the order in which the numbers are printed
@@ -216,7 +217,7 @@ def test_neither_of_two_numbers_in_reverse_order_agrees() -> None:
     """In the rows of a report, and beside a refutation; a third number is not touched by it."""
     third = sample("guru", 30.0)
     numbers = published(standard=18, expert=26, guru=30, unit="features", n=50)
-    rows = compare_published(numbers, [found(*WIDE), found(third)])
+    rows = held_by(numbers, [found(*WIDE), found(third)]).compared
     assert [(row.label, row.answer) for row in rows] == [
         ("standard", "drifted"),
         ("expert", "drifted"),
@@ -232,7 +233,7 @@ def test_neither_of_two_numbers_in_reverse_order_agrees() -> None:
 def test_a_number_that_moved_as_well_is_told_beside_the_order() -> None:
     """Both faults of the numbers stand in one reason; the one that is near still agrees, since the other moved."""
     numbers = published(standard=18, expert=99, unit="features")
-    assert [row.answer for row in compare_published(numbers, [found(*WIDE)])] == ["agrees", "drifted"]
+    assert [row.answer for row in held_by(numbers, [found(*WIDE)]).compared] == ["agrees", "drifted"]
     verdict = decided(found(*WIDE), numbers)
     assert verdict.reason == (
         "the sentence holds, but its numbers have moved: expert is 15.22 features, published 99 ± 11.5; and its "
@@ -254,7 +255,7 @@ def test_what_rounding_may_have_turned_is_not_in_reverse_order(
     standard: float | str, expert: float | str, *, turned: bool
 ) -> None:
     """Printed at one precision any difference counts, else one that is more than both were rounded by."""
-    rows = compare_published(published(standard=standard, expert=expert, unit="features"), [found(*WIDE)])
+    rows = held_by(published(standard=standard, expert=expert, unit="features"), [found(*WIDE)]).compared
     assert [row.answer for row in rows] == ["drifted" if turned else "cannot be compared"] * 2
 
 
@@ -273,7 +274,7 @@ def test_what_rounding_may_have_turned_is_not_in_reverse_order(
 def test_an_order_counts_where_the_probe_found_it(evidence: Evidence) -> None:
     """Not one of chance, nor one that the comparison does not state, nor one of other prompts of that label."""
     open_at_first = found(*WIDE, outcome="inconclusive")
-    rows = compare_published(published(standard=18, expert=26, unit="features"), [open_at_first, evidence])
+    rows = held_by(published(standard=18, expert=26, unit="features"), [open_at_first, evidence]).compared
     assert [row.answer for row in rows] == ["agrees", "agrees"]
 
 
@@ -282,7 +283,7 @@ def test_orders_are_found_in_parts_and_beyond_a_margin() -> None:
     numbers = published(standard=18, expert=26, unit="features", n=50)
     least = replace(found(*WIDE), kind="at least", margin=5.0)
     for evidence in (found(parts=(found(*WIDE),)), least):
-        assert [row.answer for row in compare_published(numbers, [evidence])] == ["drifted", "drifted"]
+        assert [row.answer for row in held_by(numbers, [evidence]).compared] == ["drifted", "drifted"]
 
 
 def test_tolerances_that_would_hold_either_number_compare_nothing() -> None:
@@ -309,7 +310,7 @@ def test_tolerances_that_would_hold_either_number_compare_nothing() -> None:
 def test_a_number_is_compared_within_half_of_the_printed_difference(expert: float | str, answers: list[str]) -> None:
     """The tolerances are 7.5 and 14 with the rounding; what lies beyond them has moved however wide they are."""
     sides = (WIDE[0], sample("expert", 15.22, half=14.0))
-    rows = compare_published(published(standard=24, expert=expert, unit="features"), [found(*sides)])
+    rows = held_by(published(standard=24, expert=expert, unit="features"), [found(*sides)]).compared
     assert [row.answer for row in rows] == answers
 
 
@@ -347,7 +348,7 @@ def test_a_number_alone_is_compared_within_half_of_it(
     """What would hold nothing at all as well is no agreement; a share may be all as well as nothing."""
     numbers = published(novice=value, unit=unit, tolerance=tolerance)
     evidence = found(sample("novice", float(value), half=half, unit=unit))
-    (row,) = compare_published(numbers, [evidence])
+    (row,) = held_by(numbers, [evidence]).compared
     assert row.answer == ("cannot be compared" if why else "agrees")
     verdict = decided(evidence, numbers)
     assert verdict.word == "supported"
@@ -358,7 +359,7 @@ def test_what_rounding_decides_within_a_tolerance_that_holds_nothing_as_well_is_
     """The sentence stays supported, as the rows of the report have it."""
     near = replace(sample("novice", 9.0, half=3.4), reach=(4.0, 10.0))
     numbers = published(novice=5, unit="features")
-    (row,) = compare_published(numbers, [found(near)])
+    (row,) = held_by(numbers, [found(near)]).compared
     assert (row.answer, decided(found(near), numbers).word) == ("cannot be compared", "supported")
 
 

@@ -10,7 +10,7 @@ from test_published import claimed, decided, found, sample
 from saeprobe.claims import published
 from saeprobe.evidence import Spread
 from saeprobe.features import RecordedRun
-from saeprobe.verdicts import compare_published, decide
+from saeprobe.verdicts import decide, held_by
 
 TOP = sample("standard", 24.72, half=10.0)
 BELOW = (sample("expert", 15.22, half=11.0), sample("novice", 14.72, half=10.0))
@@ -39,14 +39,14 @@ def test_the_rows_of_the_subject_stand_beside_the_verdict() -> None:
     numbers, evidence = published(novice=132.4, unit="features"), [found(sample("novice", 132.44))]
     _, rows, approved = decide(claimed(numbers), "sparrow", evidence, None)
     assert [(row.label, row.value, row.measured, row.answer) for row in rows] == [("novice", 132.4, 132.44, "agrees")]
-    assert rows == compare_published(numbers, evidence)
+    assert rows == held_by(numbers, evidence).compared
     assert approved is None
 
 
 @pytest.mark.parametrize(("measured", "agrees"), [(0.5, True), (-0.5, True), (0.5000001, False)])
 def test_a_number_at_its_tolerance_agrees(measured: float, *, agrees: bool) -> None:
     """Zero within a half: what lies a half away still agrees."""
-    (row,) = compare_published(published(novice=0, unit="features", tolerance=0.5), [found(sample("novice", measured))])
+    (row,) = held_by(published(novice=0, unit="features", tolerance=0.5), [found(sample("novice", measured))]).compared
     assert (row.answer == "agrees") is agrees
 
 
@@ -62,7 +62,7 @@ def test_the_sampling_error_is_that_of_two_means_of_wordings(
     """4 wordings of SD 2 beside k have t(0.975, 3) 2 sqrt(1 / 4 + 1 / k); how many prompts there are says nothing."""
     of = replace(sample("novice", 131.0), spreads=(Spread(units="templates", n=4, deviation=2.0),))
     numbers = published(novice=printed, unit="features", n=n, wordings=wordings)
-    (row,) = compare_published(numbers, [found(of)])
+    (row,) = held_by(numbers, [found(of)]).compared
     half = 3.182446 * 2 * (1 / 4 + 1 / (wordings or 1)) ** 0.5  # 7.12 or 3.90
     assert (row.rounding, row.reach) == (0.5, None)
     assert row.sampling == pytest.approx(half, rel=1e-6)
@@ -79,12 +79,12 @@ def test_topics_count_where_the_claim_is_of_its_wordings_alone() -> None:
     topics = Spread(units="topics", n=8, deviation=2.0)
     for wordings, theirs in ((1, 50), (5, 10), (None, 1)):
         numbers = published(novice=131, unit="features", n=50, wordings=wordings)
-        (row,) = compare_published(numbers, [found(replace(sample("novice", 131.0), spreads=(topics,)))])
+        (row,) = held_by(numbers, [found(replace(sample("novice", 131.0), spreads=(topics,)))]).compared
         assert row.sampling == pytest.approx(2.364624 * 2 * (1 / 8 + 1 / theirs) ** 0.5, rel=1e-6)
     both = (Spread(units="templates", n=4, deviation=2.0), topics)
-    (row,) = compare_published(
+    (row,) = held_by(
         published(novice=131, unit="features"), [found(replace(sample("novice", 131.0), spreads=both))]
-    )
+    ).compared
     assert row.sampling == pytest.approx(((3.182446**2 * 1.25 + 2.364624**2 * 1.125) * 4) ** 0.5, rel=1e-6)
 
 
@@ -104,7 +104,7 @@ def test_without_a_sampling_error_nothing_has_moved(
     """The two numbers stand beside each other, near or far, and the sentence is as supported as before."""
     spreads = () if spread is None else (Spread(units="templates", n=spread[0], deviation=spread[1]),)
     of, numbers = replace(sample("novice", 131.0), spreads=spreads), published(novice=printed, unit="features")
-    (row,) = compare_published(numbers, [found(of)])
+    (row,) = held_by(numbers, [found(of)]).compared
     assert (row.answer, row.tolerance, row.rounding, row.sampling) == ("cannot be compared", None, None, None)
     assert row.tolerance_from == why
     verdict = decided(found(of), numbers)
@@ -117,9 +117,9 @@ def test_what_is_recorded_of_the_same_prompts_is_a_reading(apart: float, answer:
     """Rounding alone decides it: the numbers of a run whose number of prompts is printed are not another draw."""
     run = RecordedRun(origin="run.json", n=50, language="zh")
     of = replace(sample("novice", 132.4 + apart, half=None), run=run)
-    (row,) = compare_published(published(novice=132.4, unit="features", n=50, language="zh"), [found(of)])
+    (row,) = held_by(published(novice=132.4, unit="features", n=50, language="zh"), [found(of)]).compared
     assert (row.answer, row.tolerance, row.sampling) == (answer, 0.05, 0.0)
-    (row,) = compare_published(published(novice=132.4, unit="features"), [found(of)])
+    (row,) = held_by(published(novice=132.4, unit="features"), [found(of)]).compared
     assert row.answer == "cannot be compared"  # nobody says of how many prompts the printed one is
 
 
@@ -128,10 +128,10 @@ def test_a_tolerance_of_the_claim_goes_before() -> None:
     of = sample("novice", 131.0, half=30.0)
     for printed, answer in ((133.0, "agrees"), (129.0, "agrees"), (133.1, "drifted"), (128.9, "drifted")):
         numbers = published(novice=printed, unit="features", tolerance=2.0)
-        (row,) = compare_published(numbers, [found(of)])
+        (row,) = held_by(numbers, [found(of)]).compared
         assert (row.tolerance, row.answer, row.rounding, row.sampling) == (2.0, answer, None, None)
         assert row.tolerance_from.startswith("set by the claim; else ± 30")
-    (row,) = compare_published(published(novice=133, unit="features", tolerance=2.0), [found(replace(of, spreads=()))])
+    (row,) = held_by(published(novice=133, unit="features", tolerance=2.0), [found(replace(of, spreads=()))]).compared
     assert row.tolerance_from.startswith("set by the claim; one number for all prompts has no units")
 
 
@@ -139,7 +139,7 @@ def test_the_edge_of_the_tolerance_survives_binary_fractions() -> None:
     """132.35 lies 0.05 below 132.4, and as floating point numbers a little more: it agrees."""
     assert 132.4 - 132.35 > 0.05
     edge = found(sample("novice", 132.35))
-    (row,) = compare_published(published(novice=132.4, unit="features", tolerance=0.05), [edge])
+    (row,) = held_by(published(novice=132.4, unit="features", tolerance=0.05), [edge]).compared
     assert row.answer == "agrees"
 
 
@@ -156,11 +156,11 @@ def test_a_count_is_held_against_one_of_as_many_wordings() -> None:
         (40, None, 4, "cannot be compared"),
         (40, 32, None, "cannot be compared"),
     ):
-        (row,) = compare_published(published(novice=printed, unit="features", n=n, wordings=wordings), [found(of)])
+        (row,) = held_by(published(novice=printed, unit="features", n=n, wordings=wordings), [found(of)]).compared
         assert row.answer == answer
         assert row.measured == (31.5 if wordings == 3 else 40.0)
     few = replace(of, rarefied=of.rarefied[:3], n=24)
-    (row,) = compare_published(published(novice=40, unit="features", n=24, wordings=3), [found(few)])
+    (row,) = held_by(published(novice=40, unit="features", n=24, wordings=3), [found(few)]).compared
     assert row.tolerance_from == "a count over 3 wordings takes 4 or more here, and there are 3"
 
 
@@ -171,7 +171,7 @@ def test_a_count_that_would_hold_either_of_two_is_not_compared() -> None:
         for label, mean, error in (("novice", 20.0, 5.0), ("expert", 3.0, 0.0))
     ]
     numbers = published(novice=25, expert=3, n=24, wordings=4, unit="features")
-    novice, expert = compare_published(numbers, [found(*counted)])
+    novice, expert = held_by(numbers, [found(*counted)]).compared
     assert (novice.answer, novice.tolerance) == ("cannot be compared", pytest.approx(0.5 + 2.3060041 * 7.5))
     assert "would hold either of novice and expert" in novice.tolerance_from
     assert (expert.answer, expert.tolerance) == ("cannot be compared", None)

@@ -84,9 +84,8 @@ def find_release(sae: SaeRelease) -> Release:
     """
     names = _registry_text()
     if sae.release not in names:
-        raise SubjectError(
-            f"SAE release {sae.release!r} is not in the registry of sae-lens" + near(sae.release, names, "release")
-        )
+        unknown = f"SAE release {sae.release!r} is not in the registry of sae-lens"
+        raise SubjectError(unknown + near(sae.release, names, "release"))
     entry = _parse_release(sae.release)
     ids = {str(one["id"]): one for one in cast("list[dict[str, object]]", entry["saes"])}
     if sae.id not in ids:

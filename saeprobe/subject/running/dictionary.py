@@ -56,9 +56,11 @@ def load_sae(found: Located, *, device: str) -> Sae:
     except (FileError, SubjectError) as error:
         raise SubjectError(str(error)) from error
     except _UNLOADABLE as error:
-        more = isinstance(error, pickle.UnpicklingError) or quoted(error) == type(error).__name__
-        what = "the file holds more than plain tensors; it was refused and not run" if more else quoted(error)
-        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {what}") from error
+        name, said = type(error).__name__, quoted(error)
+        if isinstance(error, pickle.UnpicklingError) or (str(error) and said == name):  # torch advises to trust it
+            said = "the file holds more than plain tensors; it was refused and not run"
+        what = name if said == name else f"{name}: {said}"
+        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {what}") from error
     _check_planned(sae, found.pairing)
     _check_weights(sae, spec)
     return sae.eval().requires_grad_(requires_grad=False)

@@ -144,12 +144,8 @@ class SaeReader:
 
     def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
         """Return sparse rows and squared errors; dense features exist for a few rows at a time."""
-        indices: list[np.ndarray] = []
-        values: list[np.ndarray] = []
-        near: list[np.ndarray] = []
-        errors: list[np.ndarray] = []
+        indices, values, near, errors, finite = (list[np.ndarray]() for _ in range(5))
         weights = cast(Tensor, self.sae.W_dec)
-        finite: list[np.ndarray] = []
         at_once = max(1, _DENSE_BYTES // (4 * self.pairing.properties.d_sae))
         for start in range(0, len(x), at_once):
             count = len(x[start : start + at_once])

@@ -5,27 +5,48 @@ that was read at several tokens counts the mean over those tokens, except `max_a
 Given anything else, they raise a TypeError that says what to write.
 """
 
-from saeprobe.measures.activity import activation as activation
-from saeprobe.measures.activity import active_share as active_share
-from saeprobe.measures.activity import effective_rank as effective_rank
-from saeprobe.measures.activity import firing_rate as firing_rate
-from saeprobe.measures.activity import l0 as l0
-from saeprobe.measures.activity import max_activation as max_activation
-from saeprobe.measures.activity import mean_activation as mean_activation
-from saeprobe.measures.activity import n_tokens as n_tokens
-from saeprobe.measures.activity import variance_explained as variance_explained
-from saeprobe.measures.clusters import clusters as clusters
-from saeprobe.measures.concepts import among_strongest as among_strongest
-from saeprobe.measures.concepts import fluency as fluency
-from saeprobe.measures.concepts import mentions as mentions
-from saeprobe.measures.concepts import selectivity as selectivity
-from saeprobe.measures.differences import fewest as fewest
-from saeprobe.measures.differences import firings as firings
-from saeprobe.measures.differences import same as same
-from saeprobe.measures.exclusive import exclusive_features as exclusive_features
-from saeprobe.measures.halving import halves as halves
-from saeprobe.measures.halving import separating_features as separating_features
-from saeprobe.measures.scan import pick as pick
-from saeprobe.measures.scan import scan as scan
-from saeprobe.measures.separation import separates as separates
-from saeprobe.measures.separation import signature as signature
+from saeprobe.measures.activity import (
+    activation,
+    active_share,
+    effective_rank,
+    firing_rate,
+    l0,
+    max_activation,
+    mean_activation,
+    n_tokens,
+    variance_explained,
+)
+from saeprobe.measures.clusters import clusters
+from saeprobe.measures.concepts import among_strongest, fluency, mentions, selectivity
+from saeprobe.measures.differences import fewest, firings, same
+from saeprobe.measures.exclusive import exclusive_features
+from saeprobe.measures.halving import halves, separating_features
+from saeprobe.measures.scan import pick, scan
+from saeprobe.measures.separation import separates, signature
+
+__all__ = [
+    "activation",
+    "active_share",
+    "among_strongest",
+    "clusters",
+    "effective_rank",
+    "exclusive_features",
+    "fewest",
+    "firing_rate",
+    "firings",
+    "fluency",
+    "halves",
+    "l0",
+    "max_activation",
+    "mean_activation",
+    "mentions",
+    "n_tokens",
+    "pick",
+    "same",
+    "scan",
+    "selectivity",
+    "separates",
+    "separating_features",
+    "signature",
+    "variance_explained",
+]

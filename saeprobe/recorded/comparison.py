@@ -108,10 +108,10 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
     )
 
 
-def smallest_count(rates: Sequence[float], *, precision: float = SINGLE) -> int | None:
+def smallest_count(rates: Sequence[float]) -> int | None:
     """Find the smallest n, up to 1,000, for which every rate is a whole number out of n, within float32 rounding."""
     for n in range(1, 1001):
-        if all(abs(rate * n - round(rate * n)) <= precision * n for rate in rates):
+        if all(abs(rate * n - round(rate * n)) <= SINGLE * n for rate in rates):
             return n
     return None
 

@@ -16,7 +16,7 @@ import numpy as np
 from saeprobe.claims import Control
 from saeprobe.evidence import ControlResult, Evidence, Judged, Kind, Terms, UnitValue
 from saeprobe.evidence.units import Compared
-from saeprobe.files import SHARE, amount, number, p_value, span
+from saeprobe.files import SHARE, amount, in_prose, number, p_value, span
 from saeprobe.shapes import Bool
 from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
@@ -233,10 +233,10 @@ def verdict_of(controls: Sequence[ControlResult], numbers: str, unit: str = "", 
     leaves the claim open. Where all are withstood, `more` follows the numbers, and what each left of the effect.
     """
     if explaining := [control for control in controls if control.answer == "explains"]:
-        named = _listed([control.name for control in explaining])
+        named = in_prose([control.name for control in explaining])
         return "explained", f"{numbers}, but explained by {named}: {'; '.join(one.detail for one in explaining)}"
     if unrun := [control for control in controls if control.p is None]:
-        nor = f"; nor could {_listed([one.name for one in unrun[1:]])}" if unrun[1:] else ""
+        nor = f"; nor could {in_prose([one.name for one in unrun[1:]])}" if unrun[1:] else ""
         why = f"the control for {unrun[0].name} could not be run: {unrun[0].detail}{nor}"
         return "inconclusive", f"{numbers}, but {why}"
     summary = list[str]()
@@ -247,9 +247,3 @@ def verdict_of(controls: Sequence[ControlResult], numbers: str, unit: str = "", 
         left = f"; {number(control.estimate, unit, signed=True)} left of it"
         summary.append(left + ("" if share is None else f" ({number(share, SHARE)})") + " beside " + rival)
     return "supported", numbers + more + "".join(summary)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """List `length`, `length and wording`, `length, wording and activity`."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -58,7 +58,7 @@ class Correlation:
     def _refuse(self, other: object) -> NoReturn:
         raise TypeError(f"{self!r} against {other!r}; {_WANTED}")
 
-    __eq__ = __ge__ = __le__ = _refuse
+    __eq__ = __ge__ = __le__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
 
     def __gt__(self, bound: object) -> Evidence:
         return record(_against(self, bound, current_terms(), above=True)) if is_number(bound) else self._refuse(bound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -325,9 +326,10 @@ def test_a_bound_lies_between_minus_one_and_one(bound: float) -> None:
 
 
 def test_a_correlation_is_compared_with_numbers_alone() -> None:
-    """Not with a measurement, nor with another correlation."""
-    of = made(4, 0.5, seed=1)
-    for asserted in (lambda: of > of.a, lambda: of < "0.9", lambda: of > made(4, 0.5, seed=1)):
+    """Not with a measurement, nor with another correlation; nor is one reckoned with."""
+    of: Any = made(4, 0.5, seed=1)
+    compared = (lambda: of > of.a, lambda: of < "0.9", lambda: of > made(4, 0.5, seed=1))
+    for asserted in (*compared, lambda: of > 1.1 * of, lambda: of - of < 0.2, lambda: 1 - of < 0.2, lambda: of / 2 > 0):
         with pytest.raises(TypeError, match=r"against .*; compare it with a number by > or <"):
             asserted()
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from controlled import numbered, under_controls
-from grids import TOPICS, family, fires, templates
+from grids import TOPICS, family, fires, grid, templates
 
-from saeprobe.evidence import Recorder, Sample, recording
+from saeprobe.evidence import Needed, Recorder, Sample, recording
 from saeprobe.evidence.near import NearThreshold
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))
@@ -43,6 +43,7 @@ def test_the_rule_for_paired_units() -> None:
     evidence = replace(NOVICE, place="all tokens") > other
     assert evidence.units == "templates, paired"
     assert evidence.rule.startswith(DECIDES + OF_PAIRS + INTERVAL + ". The mean of the differences came out at ")
+    assert evidence.reason.startswith("11.5 against 8.")
 
 
 def test_the_rule_for_templates_and_topics_tells_of_both_and_of_what_is_drawn() -> None:
@@ -53,6 +54,12 @@ def test_the_rule_for_templates_and_topics_tells_of_both_and_of_what_is_drawn() 
     assert evidence.rule.startswith(DECIDES + OF_TEMPLATES + OF_TOPICS + INTERVAL + ". The difference of the ")
     whole = ". The largest p counts, of this and of either sort alone, and 1 where these differ in sign. 2 of 70"
     assert whole in evidence.rule
+    assert evidence.needed == Needed(units="topics", have=3, wanted=6, prompts=48)
+    level, topics = np.random.default_rng(1).normal(size=(4, 14)), [f"topic {number}" for number in range(14)]
+    with recording(Recorder(over=("templates", "topics"), seed=3)):
+        drawn = grid("novice", (level + 9).tolist(), topics=topics) > grid("expert", level.tolist(), topics=topics)
+    assert (drawn.seed, drawn.p) == (3, pytest.approx(2 / 70))
+    assert "sign flips of 14 centred paired differences (19,999 drawn)" in str(drawn.test)
 
 
 def test_the_rule_says_what_controls_do() -> None:

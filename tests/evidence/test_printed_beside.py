@@ -118,7 +118,7 @@ def test_ranks_of_two_tables_are_correlated(b: list[float], bounds: dict[str, fl
     z, scale = np.arctanh(evidence.estimate), ((1 + rho**2 / 2) / 9) ** 0.5
     tails = {"above": norm.sf, "below": norm.cdf}
     assert evidence.p == pytest.approx(max(tails[side]((z - np.arctanh(at)) / scale) for side, at in bounds.items()))
-    assert len(evidence.samples) == 24
+    assert (len(evidence.samples), evidence.alpha) == (24, 0.05)
     assert f"over 12 labels, {level:.0%} interval [" in evidence.reason
     assert any(line.startswith("rank correlation ") for line in evidence.lines())
 

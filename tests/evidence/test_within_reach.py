@@ -51,6 +51,16 @@ def test_the_reason_says_what_rounding_decides() -> None:
     )
 
 
+def test_readings_that_rounding_decides_are_listed() -> None:
+    """Both are named, and so are the ends of both."""
+    both = near(family(grid("novice", [[133.0]]), grid("expert", [[114.0]])), 1.0, 2.0)
+    evidence = both == published(novice=135, expert=113, unit="features")
+    assert evidence.reason.endswith(
+        "0 of 2 agree; rounding decides whether novice and expert would: it may give novice [132, 135], "
+        "expert [113, 116]"
+    )
+
+
 def test_one_refuted_reading_refutes_all() -> None:
     """That rounding decides another one does not save it, and both are said."""
     both = near(family(grid("novice", [[133.0]]), grid("expert", [[114.0]])), 1.0, 2.0)
@@ -140,6 +150,13 @@ def test_a_number_that_only_rounding_brings_near_leaves_the_claim_open() -> None
     assert verdict.reason == (
         "the sentence holds, but rounding decides whether its numbers agree: novice is 369 features, published 371 ± "
         "4.5, of which 4 is within reach of rounding"
+    )
+    both = decided(
+        published(novice=371, expert=11, unit="features"),
+        *(sample(label, mean, (mean, mean + 4)) for label, mean in (("novice", 369), ("expert", 9))),
+    )
+    assert both.reason == verdict.reason + (
+        "; expert is 9 features, published 11 ± 4.5, of which 4 is within reach of rounding"
     )
 
 

@@ -44,6 +44,8 @@ def test_activity_alone_is_found_out_by_name() -> None:
     assert evidence.outcome == "explained"
     (control,) = evidence.controls
     assert (control.name, control.answer) == ("activity", "explains")
+    assert control.interval is not None
+    assert control.interval[0] < control.estimate < control.interval[1]
     assert control.share is not None
     assert abs(control.share) < 0.2
     assert (control.p or 0) > 0.05

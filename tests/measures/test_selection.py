@@ -324,3 +324,18 @@ def test_what_is_drawn_tells_its_seed() -> None:
     evidence = scanned(styled((1, 0), (0, 0), templates="A", topics=topics), seed=3)
     assert (evidence.outcome, evidence.seed, evidence.n_units) == ("supported", 3, (40, 40))
     assert (evidence.test or "").startswith("sampled sign flips of 40 paired differences")
+
+
+def test_near_copies_that_count_as_one_unit_are_named() -> None:
+    """Two of expert's wordings differ in one word of six; both are in the half that confirms, or neither."""
+    letters = "abcdefgh"
+    wordings = [" ".join(letter * n for n in range(3, 8)) for letter in letters]
+    copies = [f"{letters[0]} {letters[1]} {letters[2]} {letters[3]} {last}" for last in ("one", "two")]
+    rows: list[Row] = [
+        (style, wording, topic, (float(style == "novice"), 0))
+        for style in ("novice", "expert")
+        for wording in (wordings if style == "novice" else [*copies, *wordings])
+        for topic in TOPICS
+    ]
+    named = [f"expert {copy}: {{topic}}" for copy in copies]
+    assert scanned(features(rows)).copies == (tuple(named),)

@@ -77,13 +77,13 @@ def test_a_separating_feature_is_shown_beside_every_other_style(styles: Features
 def test_several_separating_features_name_those_that_are_no_signature() -> None:
     """Of features 0, 1 and 2 the last two fire on all prompts of another style."""
     styles = recorded(
-        expert={0: 50, 1: 50, 2: 50}, novice={0: 0, 1: 0, 2: 0}, guru={0: 2, 1: 50, 2: 47}, padding={0: 0, 1: 44, 2: 50}
+        expert={0: 50, 1: 50, 2: 50}, novice={0: 0, 1: 0, 2: 0}, guru={0: 2, 1: 50, 2: 50}, padding={0: 0, 1: 44, 2: 50}
     )
     evidence = separates([0, 1, 2], styles["expert"], styles["novice"])
     assert evidence.outcome == "supported"
     assert evidence.reason == (
         "all 3 features do: 0, 1, 2; not a signature of expert prompts, as another style fires as often: "
-        "1 (guru), 2 (padding)"
+        "1 (guru), 2 (guru, padding)"
     )
 
 
@@ -199,6 +199,10 @@ def test_what_was_picked_on_these_prompts_is_no_confirmed_signature() -> None:
     evidence = signature(chosen, styles["expert"])
     assert evidence.outcome == "inconclusive"
     assert "picked on these very prompts" in evidence.reason
+    two = captured(expert=(50, 50), guru=(2, 2))
+    several = signature(replace(chosen, features=(0, 1), prompts=two["expert"].prompts), two["expert"])
+    assert several.outcome == "inconclusive"
+    assert "picked among 10 features on 50 prompts" in several.scope
     with pytest.raises(NotRun, match="none of 10 features was picked"):
         signature(Selected(features=(), tried=10, picked_on="50 prompts", prompts=()), styles["expert"])
     with pytest.raises(ValueError, match=r"signature\(\) was given no feature"):

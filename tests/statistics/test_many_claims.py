@@ -16,6 +16,8 @@ CLAIMS: list[tuple[str, str, str, float | None]] = [
     ("sparrow", "d", "refuted", 0.99),
     ("sparrow", "read", "supported", None),
     ("sparrow", "lost", "broken", 0.01),
+    ("sparrow", "fixed", "unverifiable", 0.5),
+    ("sparrow", "absent", "not run", 0.5),
     ("finch", "e", "supported", 1 / 70),
 ]
 

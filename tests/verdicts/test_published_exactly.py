@@ -159,6 +159,10 @@ def test_a_count_is_held_against_one_of_as_many_wordings() -> None:
         (row,) = held_by(published(novice=printed, unit="features", n=n, wordings=wordings), [found(of)]).compared
         assert row.answer == answer
         assert row.measured == (31.5 if wordings == 3 else 40.0)
+    (row, *_) = held_by(published(novice=31, unit="features", n=24, wordings=3), [found(of)]).compared
+    assert row.tolerance_from.endswith(
+        " + sampling error 7.48: t(0.975, 6) x jackknife error 2 x sqrt(1 + 4 / 3) of a count over 3 wordings of 4 here"
+    )
     few = replace(of, rarefied=of.rarefied[:3], n=24)
     (row,) = held_by(published(novice=40, unit="features", n=24, wordings=3), [found(few)]).compared
     assert row.tolerance_from == "a count over 3 wordings takes 4 or more here, and there are 3"

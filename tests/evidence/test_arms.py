@@ -43,6 +43,14 @@ def test_an_arm_above_forty_sets_and_the_unsteered_model_is_supported() -> None:
     ]
     assert len(values) == 42
     assert evidence.scope.endswith("alone; feature and strength chosen on other prompts")
+    assert evidence.rule == (
+        "the unit values are means over the prompts and as many samples as the sets have, 1. Supported where the part "
+        "against the unsteered model is and the rank p, (1 + sets as large as the steered arm) / (1 + sets), is below "
+        "alpha / 2 = 0.025; explained where only the part is, and so many sets make at least half of the steered arm's "
+        "effect that 1 of 2 each would do so with a binomial p of at most 0.01; refuted where the part is and half of "
+        "the sets are as large, or where the contrary rank p is below alpha / 2 and the part's estimate not above "
+        "zero; inconclusive otherwise. p is twice the larger one-sided p"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,6 +160,15 @@ def test_a_level_that_needs_no_steering_is_no_effect_of_it() -> None:
     evidence = fluency(steered_by(-2, *[3.0] * 40).at(20)) > -60
     assert evidence.outcome == "inconclusive"
     assert "the contrary holds against the unsteered model" in evidence.reason
+    assert evidence.parts[1].rule.endswith(
+        ". Inconclusive instead of refuted: the sentence says less than that these features do more than others"
+    )
+
+
+def test_a_margin_beside_another_arm_is_asked_for() -> None:
+    """2 above the unsteered model is less than 3."""
+    of = among(*[0.0] * 40)
+    assert (fluency(of.at(20)) > fluency(of.unsteered) + 3).outcome == "refuted"
 
 
 @pytest.mark.parametrize(("says", "outcome"), [("the Gate", "explained"), ("bread", "supported")])
@@ -186,8 +203,17 @@ def test_nothing_is_supported_where_it_is_not_stated_how_features_were_chosen(as
     """Whatever is asked of the steered arm; the numbers stay, and the remedy is given."""
     evidence = ask()
     assert evidence.outcome == "inconclusive"
-    assert "write steer(..., chosen_on=" in evidence.reason
+    why = "on what feature and strength were chosen is not stated: write steer(..., chosen_on=PROMPTS or a source)"
+    assert evidence.reason.endswith(f"; but {why}")
+    assert evidence.rule.endswith(f". Inconclusive where {why}")
     assert "chosen on what the probe does not state" in evidence.scope
+
+
+def test_every_choice_of_features_is_stated() -> None:
+    """Two experiments were chosen on two things."""
+    one, other = among(*[0.0] * 40), steered_by(3, *[0.0] * 40, chosen_on="a list")
+    evidence = fluency(other.at(20)) > fluency(one.at(20))
+    assert evidence.scope.endswith("; feature and strength chosen on a list and other prompts")
 
 
 def test_what_is_not_supported_anyway_keeps_its_word() -> None:

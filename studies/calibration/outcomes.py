@@ -27,7 +27,8 @@ ENOUGH: Final = 0.95
 """Power may fall short of that of the best valid test by one part in twenty."""
 SURE: Final = 1.96
 """So many standard errors make a one-sided level of 2.5 %."""
-
+AGAIN: Final = 4
+"""So many times as many claims are judged where a word seems to be wrong too often."""
 
 Known = Literal["false", "true", "explained", "printed", "moved"]
 """What is known: a sentence is false by nothing, true, or true for a rival's sake alone; a true one has a printed
@@ -177,10 +178,16 @@ class Outcome:
 def outcomes(
     cells: Sequence[Cell], *, claims: int, terms: Terms, progress: Callable[[], object] | None = None
 ) -> Iterator[Outcome]:
-    """Judge so many claims on each population; the draw of each depends on the seed, the population and its number."""
+    """Judge so many claims on each population; the draw of each depends on the seed, the population and its number.
+
+    Where a wrong word is too often, though a test can hold, so many more are judged that chance among many populations
+    is not taken for a fault.
+    """
     for cell in cells:
         words, confirmed = Counter[str](), Counter[tuple[bool, bool]]()
-        for number in range(claims):
+        for number in range(claims * AGAIN):
+            if number == claims and (cell.limit or not _outcome(cell, words, confirmed).beyond(terms.alpha)):
+                break
             name = f"made {cell.name} {number}"
             claimed = cell.make(np.random.default_rng([terms.seed, zlib.crc32(name.encode())]))
             word = verdict_on(claimed, "made", terms).word
@@ -189,10 +196,14 @@ def outcomes(
             confirmed[word == RIGHT.get(cell.truth), by_best] += 1
             if progress is not None:
                 progress()
-        yield Outcome(
-            cell=cell,
-            words={word: words[word] for word in WORDS},
-            best=confirmed[True, True] + confirmed[False, True],
-            ours_alone=confirmed[True, False],
-            best_alone=confirmed[False, True],
-        )
+        yield _outcome(cell, words, confirmed)
+
+
+def _outcome(cell: Cell, words: Mapping[str, int], confirmed: Mapping[tuple[bool, bool], int]) -> Outcome:
+    return Outcome(
+        cell=cell,
+        words={word: words[word] for word in WORDS},
+        best=confirmed[True, True] + confirmed[False, True],
+        ours_alone=confirmed[True, False],
+        best_alone=confirmed[False, True],
+    )

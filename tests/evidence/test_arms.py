@@ -89,6 +89,7 @@ def test_a_margin_is_asked_of_both() -> None:
     assert (evidence.kind, evidence.outcome, evidence.estimate) == ("at least", "supported", pytest.approx(0.5))
     assert (larger > smaller + 1.7).outcome == "inconclusive"
     assert (larger > smaller + 2.5).outcome == "refuted"
+    assert (larger > fluency(of.unsteered) + 2.5).outcome == "refuted"
 
 
 def test_the_rank_is_of_the_samples_that_the_sets_have() -> None:
@@ -96,6 +97,14 @@ def test_the_rank_is_of_the_samples_that_the_sets_have() -> None:
     evidence = more(steered_by(0.0, *[0.0] * 40, samples=2, later=5.0))
     assert "above 0 of 40 random sets" in evidence.reason
     assert evidence.unit_values[0].value == pytest.approx(BASE)
+    assert evidence.rule == (
+        "the unit values are means over the prompts and as many samples as the sets have, 1. Supported where the part "
+        "against the unsteered model is and the rank p, (1 + sets as large as the steered arm) / (1 + sets), is below "
+        "alpha / 2 = 0.025; explained where only the part is, and so many sets make at least half of the steered arm's "
+        "effect that 1 of 2 each would do so with a binomial p of at most 0.01; refuted where the part is and half of "
+        "the sets are as large, or where the contrary rank p is below alpha / 2 and the part's estimate not above "
+        "zero; inconclusive otherwise. p is twice the larger one-sided p"
+    )
 
 
 def test_only_sets_of_the_same_experiment_and_strength_are_a_rank() -> None:
@@ -152,6 +161,9 @@ def test_a_level_that_needs_no_steering_is_no_effect_of_it() -> None:
     evidence = fluency(steered_by(-2, *[3.0] * 40).at(20)) > -60
     assert evidence.outcome == "inconclusive"
     assert "the contrary holds against the unsteered model" in evidence.reason
+    assert evidence.parts[1].rule.endswith(
+        ". Inconclusive instead of refuted: the sentence says less than that these features do more than others"
+    )
 
 
 @pytest.mark.parametrize(("says", "outcome"), [("the Gate", "explained"), ("bread", "supported")])
@@ -186,8 +198,17 @@ def test_nothing_is_supported_where_it_is_not_stated_how_features_were_chosen(as
     """Whatever is asked of the steered arm; the numbers stay, and the remedy is given."""
     evidence = ask()
     assert evidence.outcome == "inconclusive"
-    assert "write steer(..., chosen_on=" in evidence.reason
+    why = "on what feature and strength were chosen is not stated: write steer(..., chosen_on=PROMPTS or a source)"
+    assert evidence.reason.endswith(f"; but {why}")
+    assert evidence.rule.endswith(f". Inconclusive where {why}")
     assert "chosen on what the probe does not state" in evidence.scope
+
+
+def test_two_steered_arms_say_on_what_each_was_chosen() -> None:
+    """Features of two experiments, chosen on other prompts and on a published list."""
+    one, other = (steered_by(2, *[0.0] * 40, chosen_on=on) for on in ("other prompts", "a published list"))
+    evidence = fluency(one.at(20)) > fluency(other.at(20))
+    assert evidence.scope.endswith("; feature and strength chosen on a published list and other prompts")
 
 
 def test_what_is_not_supported_anyway_keeps_its_word() -> None:

@@ -102,10 +102,12 @@ def test_templates_as_single_trials_have_none_made_up() -> None:
 
 def test_templates_that_agree_support_a_bound_that_they_could_not_as_trials() -> None:
     """24 templates on 9 of 10 topics each lie above 75 %; as 21.6 of 24 trials they would not (p = 0.046)."""
-    evidence = of_templates(*[9] * 24, on=10) > 0.75
+    evidence, mirrored = of_templates(*[9] * 24, on=10) > 0.75, of_templates(*[1] * 24, on=10) < 0.25
     assert binomtest(22, 24, 0.75, alternative="greater").pvalue > 0.025
     assert (evidence.outcome, evidence.interval is not None and evidence.interval[0] > 0.75) == ("supported", True)
-    assert "may be missing" not in evidence.reason
+    assert (mirrored.outcome, mirrored.p) == ("supported", pytest.approx(evidence.p))
+    for one in (evidence, mirrored):
+        assert "may be missing" not in one.reason
 
 
 @pytest.mark.parametrize("above", [True, False])

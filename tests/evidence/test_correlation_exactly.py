@@ -50,6 +50,17 @@ def test_the_interval_is_that_of_the_jackknife(seed: int, alpha: float) -> None:
     assert evidence.seed is None
 
 
+def test_a_bound_that_is_r_itself_is_open_whatever_the_number() -> None:
+    """No number of wordings is asked for, and there is no word on false sentences, as nothing is decided."""
+    of = whole(53)
+    evidence = of > of.value
+    assert (evidence.outcome, evidence.needed, evidence.interval) == ("inconclusive", None, (of > 0.1).interval)
+    assert evidence.interval is not None
+    assert evidence.reason == (
+        f"r = {of.value:.3g} over 18 prompts of 6 templates, interval {span(evidence.interval)} against {of.value:g}"
+    )
+
+
 @pytest.mark.parametrize(("bound", "above"), [(0.1, True), (-0.4, True), (0.9, False), (0.0, True), (0.0, False)])
 def test_at_twice_its_one_sided_p_as_alpha_the_interval_ends_at_the_bound(bound: float, above: bool) -> None:  # noqa: FBT001
     """Beside 0 the permutation test has a p too, and the larger one counts."""

@@ -66,6 +66,20 @@ def test_two_counted_rates_are_held_against_each_other_by_fishers_test(pair: tup
     assert ("the contrary holds" in evidence.reason) == (evidence.outcome == "refuted")
 
 
+def test_two_counted_rates_whose_p_is_alpha_are_not_told_apart() -> None:
+    """Decided is only what lies below alpha; the reason of a decided sentence is the counts and p."""
+    a, b = rate("novice", 30), rate("expert", 20)
+    p = (a > b).p or 0.0
+    counts = f"60 % against 40 % of prompts, 30 of 50 and 20 of 50, p = {p:.2g}"
+    for alpha, outcome, reason in (
+        (p, "inconclusive", f"{counts}: not distinguished at alpha = {p:g}"),
+        (p + 1e-9, "supported", counts),
+    ):
+        with recording(Recorder(alpha=alpha)):
+            evidence = a > b
+        assert (evidence.outcome, evidence.reason) == (outcome, reason)
+
+
 Sentence = Callable[[Summary, Summary], Evidence]
 MARGINS: list[tuple[Sentence, str, float, float, str]] = [
     (lambda a, b: a > b + 0.5, "at least", 0.95, 0.975, "supported"),

@@ -85,11 +85,13 @@ STATED: dict[str, Stated] = {
 def test_other_kinds_count_copies_once_too(stated: Stated) -> None:
     """A mean beside a number, a rate and a correlation over wordings have three units, not four."""
     wordings = {f"{ask}{part}": float(k) for k, (ask, part) in enumerate(product(ASKS, ("", " now")))}
-    evidence = stated(read({"novice": {**wordings, **OTHERS}})["novice"])
+    evidence = stated(novice := read({"novice": {**wordings, **OTHERS}})["novice"])
     assert evidence.units == "templates"
     assert evidence.n_units == (6,)
     assert len(evidence.copies) == 3
     assert "6 of 9 wordings of novice are near copies: 6 units" in evidence.scope
+    with recording(Recorder(over=("topics",))):  # where no wording is a unit
+        assert ((over_topics := stated(novice)).units, over_topics.copies) == ("topics", ())
 
 
 def framed(pairs: int, n: int, a: Sequence[float], b: Sequence[float]) -> Evidence:

@@ -10,9 +10,12 @@ import pytest
 from controlled import only_control, under_controls, unrun, worded
 from scipy.stats import ttest_1samp, ttest_ind
 
-from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import Evidence, Recorder, Terms, recording
+from saeprobe.evidence.controls.adjusting import wording_control
+from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.intervals import units_to_decide
+from saeprobe.statistics.shifts import unpaired_shift
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 
@@ -93,6 +96,47 @@ def test_free_wordings_that_cannot_tell_say_how_many_could() -> None:
     wanted = units_to_decide(3.5 / ((38 / 3 + 5 / 3) / 2) ** 0.5, alpha=0.1, paired=False)
     assert wanted is not None
     assert f"; about {wanted} such wordings a style would decide it, {wanted - 4} more" in evidence.reason
+
+
+def test_free_wordings_too_many_to_count_are_permuted_with_the_seed_of_the_run() -> None:
+    """20 + 6 have 230,230 relabelings; those that the seed draws give a larger p than Welch's, and a lower end."""
+    rng = np.random.default_rng(5)
+    a, b = rng.lognormal(0, 1, 20) + 1.2, rng.lognormal(0, 1, 6)
+    with recording(Recorder(controls=("wording",), seed=3)):
+        control = only_control(side("novice", WORDED_A, a.tolist()) > side("expert", WORDED_B, b.tolist()))
+    drawn, others = (unpaired_shift(a, b, alpha=0.1, seed=seed) for seed in (3, 4))
+    welch = ttest_ind(a, b, equal_var=False)
+    assert len({drawn.p, others.p, welch.pvalue}) == 3
+    assert control.p == pytest.approx(drawn.p / 2)
+    assert control.interval == pytest.approx(drawn.interval)
+    assert control.interval is not None
+    assert control.interval[0] < welch.confidence_interval(0.9).low - 0.2
+
+
+def test_topics_add_their_error_where_they_are_units_too() -> None:
+    """Over both, the variance of the topics' differences comes to that of the wordings, and no difference."""
+    novice, expert = side("novice", WORDED_A, FREE_A), side("expert", WORDED_B, FREE_B)
+    moved = replace(novice, values=novice.values + np.tile((0.5, -0.5, 0.0), 9))
+    alone = only_control(under_controls(moved, expert, "wording")).numbers
+    with recording(Recorder(controls=("wording",), over=("templates", "topics"))):
+        numbers = only_control(moved > expert).numbers
+    added = float(np.var((0.5, -0.5, 0.0), ddof=1)) / 3
+    for name, share in (("L", 1.0), ("C", 0.5)):
+        assert numbers[f"estimate of {name}"] == pytest.approx(alone[f"estimate of {name}"])
+        assert numbers[f"error of {name}"] ** 2 == pytest.approx(alone[f"error of {name}"] ** 2 + share**2 * added)
+
+
+def test_free_wordings_that_are_pairs_by_frame_need_four_pairs() -> None:
+    """Four free wordings a side, of five pairs; one of each has a partner that says the word, so three are left."""
+    novice, expert = side("novice", (14,), (11, 12, 13, 14)), side("expert", (1,), (1, 2, 3, 4))
+    units = compare(novice, expert, terms := Terms())
+    assert not isinstance(units, str)
+    pairs = (0, 1), (1, 0), (2, 2), (3, 3), (4, 4)
+    why = "fewer than 4 pairs of wordings do without 'novice' and 'expert'"
+    control = wording_control(novice, expert, replace(units, pairs=pairs), terms)
+    assert control == unrun("wording", why, estimate=units.shift.estimate)
+    in_step = tuple((k, k) for k in range(5))
+    assert wording_control(novice, expert, replace(units, pairs=in_step), terms).p == 1 / 2**4
 
 
 def test_free_wordings_that_never_vary_are_judged_by_their_order() -> None:
@@ -205,7 +249,7 @@ def test_over_topics_what_is_left_has_to_exceed_the_margin() -> None:
 
 
 def test_free_topics_without_any_spread_are_no_surer_than_their_number() -> None:
-    """Where all eight differ by exactly 2 p is 1 / 2^8, as of their signs, and not 0."""
+    """Where all eight differ by exactly 2 p is 1 / 2^8, as of their signs, and not 0; so where none does."""
     novice, expert = (
         worded(style, {f"To a {style}: {{topic}}.": mean, f"{style[0]}: {{topic}}.": mean}, topics=EIGHT)
         for style, mean in (("novice", 3.0), ("expert", 1.0))
@@ -216,6 +260,10 @@ def test_free_topics_without_any_spread_are_no_surer_than_their_number() -> None
         control = only_control(novice > expert)
     assert (control.estimate, control.interval) == (pytest.approx(2.0), None)
     assert control.p == 1 / 2**8
+    flat = replace(novice, values=expert.values + np.repeat((4.0, 0.0), 8))
+    with recording(Recorder(controls=("wording",), over=("topics",))):
+        control = only_control(flat > expert)
+    assert (control.answer, control.estimate, control.numbers["p of C"]) == ("explains", 0, 1 / 2**8)
 
 
 def test_a_single_wording_that_says_the_word_is_no_control() -> None:

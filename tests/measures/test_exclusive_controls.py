@@ -260,6 +260,7 @@ def test_a_control_without_enough_units_leaves_it_open() -> None:
     assert evidence.outcome == "inconclusive"
     read = "with the styles' own words pasted into neutral prompts 1 against 1 features"
     assert f"the control for injection could not be run: {read}, but there is a single" in evidence.reason
+    assert [(one.p, one.estimate) for one in evidence.controls] == [(None, evidence.estimate)] == [(None, 3.0)]
 
 
 def test_controls_of_other_kinds_are_refused() -> None:

@@ -97,7 +97,6 @@ def test_a_margin_is_asked_of_both() -> None:
     assert (evidence.kind, evidence.outcome, evidence.estimate) == ("at least", "supported", pytest.approx(0.5))
     assert (larger > smaller + 1.7).outcome == "inconclusive"
     assert (larger > smaller + 2.5).outcome == "refuted"
-    assert (larger > fluency(of.unsteered) + 2.5).outcome == "refuted"
 
 
 def test_the_rank_is_of_the_samples_that_the_sets_have() -> None:
@@ -105,14 +104,6 @@ def test_the_rank_is_of_the_samples_that_the_sets_have() -> None:
     evidence = more(steered_by(0.0, *[0.0] * 40, samples=2, later=5.0))
     assert "above 0 of 40 random sets" in evidence.reason
     assert evidence.unit_values[0].value == pytest.approx(BASE)
-    assert evidence.rule == (
-        "the unit values are means over the prompts and as many samples as the sets have, 1. Supported where the part "
-        "against the unsteered model is and the rank p, (1 + sets as large as the steered arm) / (1 + sets), is below "
-        "alpha / 2 = 0.025; explained where only the part is, and so many sets make at least half of the steered arm's "
-        "effect that 1 of 2 each would do so with a binomial p of at most 0.01; refuted where the part is and half of "
-        "the sets are as large, or where the contrary rank p is below alpha / 2 and the part's estimate not above "
-        "zero; inconclusive otherwise. p is twice the larger one-sided p"
-    )
 
 
 def test_only_sets_of_the_same_experiment_and_strength_are_a_rank() -> None:

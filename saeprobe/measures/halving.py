@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -135,14 +134,12 @@ def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str],
 
     Near copies go to the same half: else features would be confirmed on the wordings that they were picked on.
     """
-    dealt = dict.fromkeys(((prompt.style, unit) for prompt, unit in zip(prompts, units, strict=True)), 0)
-    left = Counter(style for style, _ in dealt)
-    if 1 in left.values():
-        return {}
-    for style, unit in dealt:
-        dealt[style, unit] = left[style] % 2
-        left[style] -= 1
-    return dealt
+    units_of: dict[str, dict[str, None]] = {}
+    for prompt, unit in zip(prompts, units, strict=True):
+        units_of.setdefault(prompt.style, {})[unit] = None
+    fewest = min(map(len, units_of.values()))  # by its parity all are dealt, so that frames stay together
+    dealt = {(style, unit): (fewest - at) % 2 for style, of in units_of.items() for at, unit in enumerate(of)}
+    return {} if fewest == 1 else dealt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -188,7 +188,7 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     wanted = units_to_decide(in_deviations, alpha=terms.alpha / picked, paired=tested.paired)
     of, what = (topics, "topics") if tested.paired else (templates, "templates a style")
     have, each = min(len(of(side)) for side in sides), sum(len(side) / len(of(side)) for side in sides)
-    wanted = wanted and max(2 * wanted, have + 1)
+    wanted = wanted and max(2 * wanted - 1, have + 1)
     return Needed(units=what, have=have, wanted=wanted, prompts=wanted and ceil(wanted * each))
 
 

@@ -289,7 +289,8 @@ def _confirming(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple
     topics = set(_names([*a, *b], "topics")[::-2])
     dealt = {style: _names(of, "templates") for style, of in _by_style([*a, *b]).items()}
     both_hold = list(over) == ["topics"] or min(map(len, dealt.values())) == 1
-    kept = {(style, name) for style, names in dealt.items() for name in (names if both_hold else names[::-2])}
+    begin = 0 if both_hold else 1 - min(map(len, dealt.values())) % 2
+    kept = {(style, name) for style, names in dealt.items() for name in names[begin :: 1 if both_hold else 2]}
     named = [zip(side, unit_of(side), strict=True) for side in (a, b)]
     halves = [[one for one, unit in side if one.topic in topics and (one.style, unit) in kept] for side in named]
     return _between(halves[0], halves[1], over) if all(halves) else ()

@@ -235,10 +235,10 @@ def power_of(
     step, others = smallest_p(units, paired=paired, others=others), others or units
     if step >= alpha:
         return 0.0
-    stepwise = step > FINE * alpha and (paired or 2 / step >= FEWEST_RELABELINGS)
-    level = step * (ceil(alpha / step) - 1) if stepwise else alpha
+    by_welch = not paired and step * FEWEST_RELABELINGS > 2  # alone, with a degree of freedom less on average
+    level = alpha if by_welch or step <= FINE * alpha else step * (ceil(alpha / step) - 1)
     parts = (1 / units,) if paired else (1 / units, 1 / others)
-    freedom = sum(parts) ** 2 / sum(part**3 / (1 - part) for part in parts)
+    freedom = sum(parts) ** 2 / sum(part**3 / (1 - part) for part in parts) - by_welch
     centre = abs(effect_in_sd) / sqrt(sum(parts) + noise)
     reach = t_quantile(1 - level / 2, freedom)
     below, wrong_side = (float(nctdtr(freedom, centre, point)) for point in (reach, -reach))

@@ -109,6 +109,8 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
         return _linear(_groups(a, b, pairs), difference_of_means(a, b), a, b, what=what, alpha=alpha, seed=seed)
     welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
     of_t = f"Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
+    if not (varies(a) or varies(b)):
+        of_t = "Neither side varies, so that Welch's t test says nothing"
     if few or ways < FEWEST_RELABELINGS:
         least = 1.0 if few else 2 / ways
         why = f"Fewer than {FEWEST_A_SIDE} units on a side" if few else f"2 of {ways} relabelings are always as large"

@@ -34,7 +34,7 @@ def test_templates_that_would_confirm() -> None:
     assert half is not None
     assert half > 4
     found = needed(made([[1], [1], [0], [0]], [[0]] * 4), novice="ABCDEFGH", expert="ABCDEFGHIJ")
-    assert found == Needed(units="templates a style", have=8, wanted=2 * half, prompts=2 * half * 6)
+    assert found == Needed(units="templates a style", have=8, wanted=2 * half - 1, prompts=(2 * half - 1) * 6)
 
 
 def test_topics_that_would_confirm() -> None:
@@ -42,18 +42,18 @@ def test_topics_that_would_confirm() -> None:
     half = units_to_decide(1.5, alpha=0.1 / 7, paired=True)
     assert half is not None
     found = needed(made([[1]] * 4, [[0], [0], [0], [1]], paired=True), novice="AB", expert="A", picked=7, alpha=0.1)
-    assert found == Needed(units="topics", have=3, wanted=2 * half, prompts=2 * half * 3)
+    assert found == Needed(units="topics", have=3, wanted=2 * half - 1, prompts=(2 * half - 1) * 3)
 
 
 def test_without_spread_the_fewest_units_confirm() -> None:
-    """All apart: 2/252 is below 0.05/3 and 2/70 is not, so that 5 in each half would do."""
+    """All apart: 2/252 is below 0.05/3 and 2/70 is not, so that 5 in the half that confirms would do."""
     assert needed(made([[1]] * 3, [[0]] * 3), novice="ABCDEF", expert="ABCDEF") == Needed(
-        units="templates a style", have=6, wanted=10, prompts=60
+        units="templates a style", have=6, wanted=9, prompts=54
     )
 
 
 def test_more_than_there_are_would_confirm() -> None:
-    """Where 8 should have been enough and 12 were not, 13 are told."""
+    """Where 9 should have been enough and 12 were not, 13 are told."""
     assert needed(made([[1]] * 3, [[0]] * 3), novice="ABCDEFGHIJKL", expert="ABCDEFGHIJKL") == Needed(
         units="templates a style", have=12, wanted=13, prompts=78
     )

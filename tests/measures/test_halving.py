@@ -33,16 +33,24 @@ def test_halves_share_no_template_and_no_topic() -> None:
 
 
 def test_topics_and_templates_are_dealt_in_turn() -> None:
-    """Of three topics or templates the half that confirms takes the first and third, each of which its test counts."""
+    """Of three topics or templates the half that confirms takes the first and third, each of which its test counts.
+
+    Styles of unlike number are dealt alike, as the smallest one, so that wordings of one frame stay together.
+    """
     first, second = halves(made(novice="ABC", expert="AB", topics=TOPICS[:3]))
-    assert [prompt.text for prompt in first.prompts] == ["novice B: yeast", "expert A: yeast"]
+    both = [prompt.text for prompt in first.prompts], [prompt.text.partition(":")[0] for prompt in second.prompts]
+    assert both == (["novice A: yeast", "novice C: yeast", "expert A: yeast"], ["novice B"] * 2 + ["expert B"] * 2)
+    first, second = halves(made(novice="ABC", expert="ABC", topics=TOPICS[:3]))
+    assert [prompt.text for prompt in first.prompts] == ["novice B: yeast", "expert B: yeast"]
     assert [prompt.text for prompt in second.prompts] == [
         "novice A: tides",
         "novice A: comets",
         "novice C: tides",
         "novice C: comets",
-        "expert B: tides",
-        "expert B: comets",
+        "expert A: tides",
+        "expert A: comets",
+        "expert C: tides",
+        "expert C: comets",
     ]
 
 

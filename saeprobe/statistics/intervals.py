@@ -235,7 +235,7 @@ def power_of(
     step, others = smallest_p(units, paired=paired, others=others), others or units
     if step >= alpha:
         return 0.0
-    by_welch = not paired and step * FEWEST_RELABELINGS > 2  # alone, with a degree of freedom less on average
+    by_welch = not paired and step > 2 / FEWEST_RELABELINGS  # alone, with a degree of freedom less on average
     level = alpha if by_welch or step <= FINE * alpha else step * (ceil(alpha / step) - 1)
     parts = (1 / units,) if paired else (1 / units, 1 / others)
     freedom = sum(parts) ** 2 / sum(part**3 / (1 - part) for part in parts) - by_welch

@@ -277,6 +277,7 @@ class Hooks:
         commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
         return shape.Run(
             command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
+            ended=now(),
             exit_code=exit_code,
             duration_s=round(time.monotonic() - self._began, 3),
             workers=int(workers),
@@ -286,5 +287,6 @@ class Hooks:
             evidence_dir=settings.evidence_names,
             computed_prompts=computed,
             stored_prompts=max(0, sum(needed.values()) - computed),
+            files={},
             **made_with(settings, self._laboratory),
         )

@@ -208,7 +208,13 @@ def probe_to_json(
         evidence=tuple(map(tables.add_evidence, evidence)),  # before the tables below, which it fills
         baseline=None if baseline is None else _baseline_of(baseline),
         outcome=verdict.outcome,
-        claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
+        claim=shape.Head(
+            id=claim.id,
+            sentence=claim.sentence,
+            source=claim.source,
+            controls=tuple(claim.controls),
+            over=tuple(claim.over),
+        ),
         prompts=_columns(shape.Prompts, tables.prompts),
         samples=tuple(tables.samples),
         table=tuple(tables.evidence),

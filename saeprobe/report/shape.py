@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from saeprobe.claims import WORDS, NonReproduction, Outcome, Word
+from saeprobe.claims import WORDS, NonReproduction, Outcome, Over, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
@@ -24,7 +24,7 @@ from saeprobe.store.tables import Seen
 from saeprobe.verdicts.baseline import BaselineRow
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.4"
+SCHEMA_VERSION: Final = "2.5"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -191,6 +191,14 @@ class Baseline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A plugin ran a probe again after this attempt at it, which came out so."""
+
+    verdict: Word
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """A probe decides one claim on one subject."""
 
@@ -206,6 +214,10 @@ class Probe:
     q: Annotated[Share | None, Meta(description="p adjusted for all tested claims of the subject, if it holds.")]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
     baseline: Baseline | None
+    takes: Annotated[tuple[ControlName, ...], Meta(description="Controls that its kind of sentence could take.")] = ()
+    declared_at: Annotated[str | None, Meta(description="Commit that last changed the declaration.")] = None
+    before: Annotated[tuple[Attempt, ...], Meta(description="Earlier attempts, where a plugin ran it again.")] = ()
+    run: Annotated[Index, Meta(description="Which run decided it: 0 is `run`, 1 the first of `earlier`.")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +228,7 @@ class Head:
     sentence: Text
     source: str
     controls: tuple[ControlName, ...]
+    over: Annotated[tuple[Over, ...], Meta(description="What it generalises over, where that is stated.")] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,9 +284,10 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The run says how the report was made."""
+    """The run says how the report, or what stands in it of an earlier run, was made."""
 
     command: str
+    ended: Moment
     exit_code: int
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     alpha: Annotated[float, Meta(gt=0, lt=1, description="Error rate at which statements were decided.")]
@@ -289,6 +303,17 @@ class Run:
     versions: Annotated[dict[str, str], Meta(description="Versions of the libraries, by distribution name.")]
     computed_prompts: Count
     stored_prompts: Count
+    files: Annotated[dict[str, str], Meta(description="SHA-256 of the project's files that it read, by path.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A probe, or a function that makes a claim, is there and was not run."""
+
+    claim: Annotated[str, Meta(description="Its id; empty where only running its file would say it.")]
+    subject: Annotated[str, Meta(description="On which it would have run; empty for any.")]
+    where: Annotated[Text, Meta(description="Its node id, or its file and name.")]
+    why: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,11 +321,13 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.4"]
+    schema_version: Literal["2.5"]
     generated: Moment
     run: Run
+    earlier: Annotated[tuple[Run, ...], Meta(description="Other runs, whose probes stand here too.")] = ()
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]
-    planned: Annotated[tuple[Text, ...], Meta(description="Every probe collected, as claim-id[subject].")]
+    planned: Annotated[tuple[Text, ...], Meta(description="Every probe that was to run, as claim-id[subject].")]
+    left_out: Annotated[tuple[LeftOut, ...], Meta(description="What was there and was not run.")] = ()
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
@@ -312,6 +339,11 @@ class Document:
     def __post_init__(self) -> None:
         if (problem := next(_contradictions(self), None)) is not None:
             raise ValueError(problem)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Give every run whose probes stand here, in the order of `Probe.run`."""
+        return self.run, *self.earlier
 
 
 def _contradictions(document: Document) -> Iterator[str]:
@@ -329,6 +361,7 @@ def _contradictions(document: Document) -> Iterator[str]:
         ("prompt", len(document.prompts), [row for sample in document.samples for row in sample.prompts]),
         ("sample", len(document.samples), [row for piece in document.evidence for row in piece.samples]),
         ("piece of evidence", len(document.evidence), [row for probe in probes for row in probe.evidence]),
+        ("run", len(document.runs), [probe.run for probe in probes]),
     ]
     for what, held, rows in named:
         if max(rows, default=-1) >= held:

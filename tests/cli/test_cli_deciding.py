@@ -51,6 +51,8 @@ SUBJECT = shape.Subject(
     fingerprint="ef",
 )
 RUN = shape.Run(
+    ended="2026-07-01T12:00:00+00:00",
+    files={},
     command="pytest probes/",
     exit_code=0,
     duration_s=1.0,

@@ -219,7 +219,7 @@ def test_a_report_is_summed_up(run: Run, tmp_path: Path) -> None:
     assert found.code == 0, found.err
     data = json.loads(found.out)
     assert data["kind"] == "report"
-    assert data["description"].startswith("a report of saeprobe, schema version 2.4")
+    assert data["description"].startswith("a report of saeprobe, schema version 2.5")
     assert data["facts"] == {
         "written": "2026-11-22T04:00:00+00:00",
         "command": "pytest probes/",
@@ -228,7 +228,7 @@ def test_a_report_is_summed_up(run: Run, tmp_path: Path) -> None:
         "verdicts": "2 supported, 1 refuted (1 as declared)",
     }
     assert data["warnings"] == ["planned, but nothing was reported: a.lost[sparrow]"]
-    assert "  what it is  a report of saeprobe, schema version 2.4" in run("inspect", path).out
+    assert "  what it is  a report of saeprobe, schema version 2.5" in run("inspect", path).out
     outside = report_file(path, run=replace(RUN, commit=None, dirty=None))
     assert recognise(read_contents(outside)).facts["commit"] == "not a git checkout"
 

@@ -121,6 +121,7 @@ def length(*, explains: bool, estimate: float) -> ControlResult:
 
 RUN = shape.Run(
     command="pytest probes/ -n 2",
+    ended="2026-07-01T12:00:00+00:00",
     exit_code=1,
     duration_s=12.3,
     alpha=0.05,
@@ -136,6 +137,7 @@ RUN = shape.Run(
     versions={"saeprobe": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6", "pytest": "9.2.0"},
     computed_prompts=144,
     stored_prompts=0,
+    files={},
 )
 
 

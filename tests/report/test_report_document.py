@@ -271,11 +271,11 @@ def test_what_cannot_be_written_leaves_the_old_report(document: Document, tmp_pa
         (b"[]", "names no schema_version", "written by saeprobe"),
         (
             b'{"schema_version": "1.3"}',
-            "schema version '1.3', and this saeprobe reads 2.4 alone",
+            "schema version '1.3', and this saeprobe reads 2.5 alone",
             "run the probes again",
         ),
         (b'{"schema_version": "3.0"}', "schema version '3.0'", "install the saeprobe"),
-        (b'{"schema_version": "2.4"}', "missing required field", "run the probes again"),
+        (b'{"schema_version": "2.5"}', "missing required field", "run the probes again"),
     ],
 )
 def test_what_is_no_report_is_refused_with_a_remedy(

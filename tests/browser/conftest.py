@@ -61,6 +61,8 @@ RUN = Run(
     versions={},
     computed_prompts=0,
     stored_prompts=0,
+    ended="2026-07-01T12:00:00+00:00",
+    files={},
 )
 CASES: tuple[tuple[str, str, Word], ...] = (
     ("day1.novice-more-than-expert", "sparrow", "supported"),

@@ -180,6 +180,8 @@ RUN = RunOfReport(
     versions={},
     computed_prompts=0,
     stored_prompts=0,
+    ended="2026-07-01T12:00:00+00:00",
+    files={},
 )
 
 

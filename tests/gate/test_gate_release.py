@@ -92,6 +92,8 @@ def report(
             versions={},
             computed_prompts=0,
             stored_prompts=0,
+            ended="2026-07-01T12:00:00+00:00",
+            files={},
         ),
         counts={word: sum(verdict == word for _, _, verdict in probes) for word in WORDS},
         planned=tuple(f"{claim}[{subject}]" for claim, subject, _ in probes) if planned is None else tuple(planned),

@@ -1,16 +1,24 @@
-"""Git leaves out what a run writes, and says which other files differ from the commit that it runs at."""
+"""Git leaves out what a run writes, and says which files differ from its commit; hashes say which files it has read."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
+
+from saeprobe.files import FileError, parsed_toml, read_text
 
 _PATIENCE: Final = 20.0  # seconds; a status of a large tree takes one
 _NAMED: Final = 3  # names in a sentence
-REPORTS: Final = ("report.json", "report.html")  # the other files of their folder are somebody's own
+REPORTS: Final = tuple(f"{name}.{form}" for name in ("report", "part", "superseded") for form in ("json", "html"))
+"""What runs write into their folder; its other files are somebody's own."""
+SETTINGS: Final = "pyproject.toml"
 
 
 def leave_out(folder: Path, *names: str, kept: str = "") -> None:
@@ -68,3 +76,33 @@ def named(names: Sequence[str]) -> str:
     """List names, such as those of files; of many the first, and how many more: `a.py, b.py, c.py and 2 more`."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def digest_of(root: Path, name: str) -> str | None:
+    """Return the SHA-256 of a file of the project; None where it is not there or cannot be read.
+
+    Of pyproject.toml only the settings of saeprobe and of pytest count, without what the gate demands of a report.
+    """
+    try:
+        if name != SETTINGS:
+            return hashlib.sha256((root / name).read_bytes()).hexdigest()
+        held = parsed_toml(read_text(root / name), root / name).get("tool")
+    except (OSError, FileError):
+        return None
+    tool = cast("dict[str, object]", held) if isinstance(held, dict) else {}
+    own = tool.get("saeprobe")
+    if isinstance(own, dict):
+        own = {key: value for key, value in cast("dict[str, object]", own).items() if key != "gate"}
+    return hashlib.sha256(json.dumps([own, tool.get("pytest")], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def files_read(root: Path, others: Iterable[Path]) -> dict[str, str]:
+    """Hash the project's own files that this process has read: its Python modules, `others`, and the settings.
+
+    They are named by their path from `root`, with `/`; what is installed, also below it, is none of the project's.
+    """
+    modules = (getattr(module, "__dict__", {}).get("__file__") for module in list(sys.modules.values()))
+    code = {Path(file).resolve() for file in modules if isinstance(file, str)}
+    own = {file for file in code if root in file.parents and "site-packages" not in file.parts}
+    names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in own | {file.resolve() for file in others})
+    return {name: digest for name in (*names, SETTINGS) if (digest := digest_of(root, name)) is not None}

@@ -139,6 +139,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "release an article, or hold it until its claims stand",
         (_argument("article", type=path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
     ),
+    "report": Command(
+        "saeprobe.cli.report:run",
+        "unite the reports of several machines, or say what changed between two",
+        (
+            _argument("what", choices=("merge", "diff"), help="unite them, or compare the second with the first"),
+            _argument("reports", type=path, nargs=2, metavar="REPORT", help="a report.json"),
+            _argument("-o", "--output", type=path, metavar="FILE", help="where merge writes, with a page"),
+            _FORCE,
+        ),
+    ),
     "completion": Command(
         "saeprobe.__main__:complete",
         "print what makes a shell complete commands, options and files",

@@ -75,14 +75,15 @@ def approve(
     """
     person, reason = " ".join(by.split()), " ".join(because.split())
     _check_reason(person, reason)
-    if report.run.dirty:
-        found = f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
-        remedy = "commit them, run the probes again, and approve then"
-        raise ApprovalError(f"{found}find out later what was measured; {remedy}")
     chosen = _claim(report, claim)
     probe = _probe(chosen, subject)
+    run = report.runs[probe.run]
+    if run.dirty:
+        found = f"the report is of a tree with uncommitted changes ({named(run.changed)}), so that nobody could "
+        remedy = "commit them, run the probes again, and approve then"
+        raise ApprovalError(f"{found}find out later what was measured; {remedy}")
     verdict = _verdict(report, probe, claim)
-    values = values_of(_samples(report, probe))
+    values = values_of(samples_of(report, probe))
     if not values:
         raise ApprovalError(f"{claim} on {probe.subject} measured nothing that is a value; there is no baseline of it")
     path = folder / f"{claim}.json"
@@ -97,7 +98,7 @@ def approve(
         on=on,
         verdict=verdict,
         values=values,
-        measured_with=_provenance(report, probe.subject),
+        measured_with=provenance_of(report, probe),
     )
     for one in approvals:  # it would only bury the reason that was given first
         if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
@@ -153,7 +154,7 @@ def _verdict(report: Document, probe: Probe, claim: str) -> Word:
     return "supported" if word == "drifted" and not printed else word
 
 
-def _samples(report: Document, probe: Probe) -> Iterator[Sample]:
+def samples_of(report: Document, probe: Probe) -> Iterator[Sample]:
     """Give the samples of a probe as its comparisons made them, each prompt in full."""
     held = report.prompts
     for sample in shape.samples(report, probe.evidence):
@@ -165,9 +166,10 @@ def _samples(report: Document, probe: Probe) -> Iterator[Sample]:
         yield Sample(**of_sample)
 
 
-def _provenance(report: Document, subject: str) -> Provenance:
-    run = report.run
+def provenance_of(report: Document, probe: Probe) -> Provenance:
+    """Say what a probe was measured with."""
+    run = report.runs[probe.run]
     described = {one.name: vars(one) for one in report.subjects}
     made = {one.name: vars(run)[one.name] for one in fields(Provenance) if one.name in vars(run)}
-    of_subjects = {name: identity_of(described.get(name, {})) for name in members(subject)}
-    return Provenance(**made, subjects=of_subjects, evidence=run.evidence_dir, generated=report.generated)
+    of_subjects = {name: identity_of(described.get(name, {})) for name in members(probe.subject)}
+    return Provenance(**made, subjects=of_subjects, evidence=run.evidence_dir, generated=run.ended)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ import pytest
 
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
-from saeprobe.git import commit_of
-from saeprobe.plugin import checking, terminal
+from saeprobe.git import SETTINGS, commit_of, files_read
+from saeprobe.plugin import checking, terminal, writing
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, made_with
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
-from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape, write_report
-from saeprobe.report.page import write_page
+from saeprobe.prompts.formats import READ
+from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered
 
@@ -59,7 +60,8 @@ class Hooks:
         self._ended: set[str] = set()
         self._cut = ""
         self._sent = False
-        self._written: tuple[Path, Path] | None = None
+        self._files: dict[str, str] = {}
+        self._written: writing.Written | None = None
         self._chance: list[str] = []
         self._unwritable = False
 
@@ -104,6 +106,7 @@ class Hooks:
             self._problems[item.stash.get(BROKEN, refused[1])] = None
             if name := refused[0] if claim is None else claim.id:
                 self._planned[item.nodeid] = planned_name(name, subject_of(item) or "")
+        self._files = self._read({item.path for item in session.items})
         sound = [item for item in session.items if BROKEN not in item.stash and REFUSED not in item.stash]
         self._laboratory.plan(asked_by(sound))
 
@@ -116,11 +119,26 @@ class Hooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
+        worker: Mapping[str, Any] = getattr(self._config, "workerinput", {"workerid": "gw0"})
+        if not self._only("collectonly", "setupplan", "setuponly") and worker["workerid"] == "gw0":
+            with suppress(OSError):  # the report cannot be written either, and the run says so at its end
+                writing.supersede(self._settings.report, self._whole or (None if session.testsfailed else ()))
         if not (self._only("collectonly", "setupplan") or session.testsfailed):
             with terminal.progress_line(session.config) as show:
                 self._laboratory.gather(show)
             self._ran = not self._only("setuponly")
         return (yield)
+
+    @property
+    def _whole(self) -> set[str]:
+        """Return the subjects of which the run leaves nothing out."""
+        return {variant for name in self._planned.values() if (variant := name.partition("[")[2][:-1])}
+
+    def _read(self, tests: Iterable[Path]) -> dict[str, str]:
+        """Hash what the run has read by now; a module that it imports later is read at its end."""
+        ini = [] if self._config.inipath is None else [self._config.inipath]
+        others = [path for path in (*tests, *ini) if path.name != SETTINGS]
+        return files_read(self._settings.rootdir, [*others, *READ])
 
     def _only(self, *options: str) -> bool:
         """Say whether one of these options is given; a plugin that is switched off leaves its own away."""
@@ -140,6 +158,8 @@ class Hooks:
         record: ProbeRecord | None = record_of(report)
         if record is not None:
             self.pytest_runtest_logstart(report.nodeid)  # a controller is set up by the first record, after it began
+            if (earlier := self._records.get(report.nodeid)) is not None:  # a plugin ran the probe again
+                record["before"] = [*earlier["before"], {of: earlier[of] for of in ("verdict", "reason")}]
             self._records[report.nodeid] = record
         elif (failure := terminal.failure(report)) is not None:
             self._failed.setdefault(report.nodeid, failure)
@@ -185,6 +205,7 @@ class Hooks:
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker planned, computed and checked."""
         self._planned.update(sent["planned"])
+        self._files.update(sent["files"])
         self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._laboratory.gathered += [Gathered(**each) for each in sent["gathered"]]
@@ -203,6 +224,7 @@ class Hooks:
             sent = {
                 "planned": self._planned,
                 "ran": self._ran,
+                "files": self._read(()) | self._files,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
@@ -262,10 +284,8 @@ class Hooks:
             generated=now(),
         )
         self._chance = [one.line for one in document.chance]
-        folder = self._settings.report
-        self._written = folder / "report.json", folder / "report.html"
-        write_report(document, self._written[0])
-        write_page(document, self._written[1])
+        self._written = writing.write(document, self._whole, self._settings.report)
+        self._notes.update(dict.fromkeys(self._written.notes))
 
     def _run(self, exit_code: int) -> shape.Run:
         gathered, settings = self._laboratory.gathered, self._settings
@@ -287,6 +307,6 @@ class Hooks:
             evidence_dir=settings.evidence_names,
             computed_prompts=computed,
             stored_prompts=max(0, sum(needed.values()) - computed),
-            files={},
+            files=self._read(()) | self._files,
             **made_with(settings, self._laboratory),
         )

@@ -24,6 +24,7 @@ from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.plugin.names import RECORD, record_of
+from saeprobe.plugin.writing import Written
 from saeprobe.report import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
@@ -149,7 +150,7 @@ def summarize(
     records: Sequence[ProbeRecord],
     undecided: Undecided,
     checks: Mapping[str, InstrumentCheck],
-    written: tuple[Path, Path] | None,
+    written: Written | None,
 ) -> None:
     """Write the table of verdicts by subject, what is not established and why, and where JSON report and page lie."""
     if not (records or undecided.lost or undecided.unreached or undecided.notes):
@@ -177,7 +178,9 @@ def summarize(
         for line in ("", counts, *undecided.chance):
             terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
-        terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
+        where = f"{written.page} (made from {written.file.name})"
+        whole = f"; the report of all, {written.page.with_name('report.html')}, is not replaced by a part of the probes"
+        terminal.write_line(visible(f"part: {where}{whole}" if written.part else f"report: {where}"))
 
 
 def say_earlier(terminal: pytest.TerminalReporter, folder: Path) -> None:

@@ -78,6 +78,7 @@ def read_file(path: Path) -> Content:
         found = f"{path.suffix!r} is no suffix of a prompt file{near}" if suffix else "its name has no suffix"
         raise PromptError(found, remedy=f"name the file for its format: {', '.join(_FORMATS)}")
     text = read_text(path)
+    READ.add(path)
     if suffix == ".toml":
         document = parsed_toml(text, path)
         check_values(path, document)
@@ -86,6 +87,9 @@ def read_file(path: Path) -> Content:
     rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text, path)
     return Content(name=path.stem, language="und", located=_prompts_of(rows))
 
+
+READ: Final[set[Path]] = set()
+"""The prompt files that this process has read: a report says which they were."""
 
 _KEYS: Final = ("name", "language", "topics", "styles")
 _NAMED: Final = ("words", "repeats", "frames")

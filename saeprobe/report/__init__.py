@@ -99,12 +99,17 @@ def _units(values: Iterable[measured.UnitValue]) -> shape.UnitValues:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tables:
+class Tables:
     """Tables hold rows without repetition, numbered in order of first appearance."""
 
     prompts: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
     samples: dict[shape.Sample, int] = field(default_factory=dict[shape.Sample, int])
     evidence: dict[shape.Evidence, int] = field(default_factory=dict[shape.Evidence, int])
+
+    @property
+    def columns(self) -> shape.Prompts:
+        """Give the table of prompts as a report holds it."""
+        return _columns(shape.Prompts, self.prompts)
 
     def add_evidence(self, piece: measured.Evidence) -> int:
         """Give the row of a piece of evidence, behind the rows of its parts."""
@@ -132,23 +137,33 @@ class _Tables:
         del held["run"], held["spreads"], held["rarefied"]  # the scope of the verdict, and the tolerance, say them
         return self.samples.setdefault(shape.Sample(**held), len(self.samples))
 
-    def add_record(self, record: shape.Record) -> tuple[int, ...]:
-        """Give the rows of a probe's evidence, once the record's own tables are taken over."""
-        held = record.prompts
-        rows = zip(held.text, held.style, held.topic, held.template, strict=True)
-        prompts = [self.prompts.setdefault(row, len(self.prompts)) for row in rows]
-        samples = [
-            self.samples.setdefault(replace(one, prompts=tuple(prompts[row] for row in one.prompts)), len(self.samples))
-            for one in record.samples
-        ]
-        evidence: list[int] = []
-        for piece in record.table:  # parts stand before the whole
-            rows_of = [None if one.evidence is None else evidence[one.evidence] for one in piece.controls]
-            controls = (replace(one, evidence=row) for one, row in zip(piece.controls, rows_of, strict=True))
-            parts, sides = (evidence[row] for row in piece.parts), (samples[row] for row in piece.samples)
-            moved = replace(piece, samples=tuple(sides), parts=tuple(parts), controls=tuple(controls))
-            evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
-        return tuple(evidence[row] for row in record.evidence)
+    def take(self, held: shape.Record | Document, rows: Iterable[int]) -> tuple[int, ...]:
+        """Take over rows of evidence, and what they name, from the tables of a record or of another report."""
+        table = held.table if isinstance(held, shape.Record) else held.evidence
+        texts = held.prompts
+        asked = zip(texts.text, texts.style, texts.topic, texts.template, strict=True)
+        prompts, samples, taken = list(asked), dict[int, int](), dict[int, int]()
+
+        def sample(row: int) -> int:
+            if row not in samples:
+                one = held.samples[row]
+                numbers = (self.prompts.setdefault(prompts[it], len(self.prompts)) for it in one.prompts)
+                samples[row] = self.samples.setdefault(replace(one, prompts=tuple(numbers)), len(self.samples))
+            return samples[row]
+
+        def evidence(row: int) -> int:
+            if row not in taken:
+                piece = table[row]
+                moved: dict[str, Any] = {"samples": tuple(map(sample, piece.samples))}
+                moved["parts"] = tuple(map(evidence, piece.parts))
+                moved["controls"] = tuple(
+                    replace(one, evidence=None if one.evidence is None else evidence(one.evidence))
+                    for one in piece.controls
+                )
+                taken[row] = self.evidence.setdefault(replace(piece, **moved), len(self.evidence))
+            return taken[row]
+
+        return tuple(map(evidence, rows))
 
 
 def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
@@ -193,7 +208,7 @@ def probe_to_json(
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    tables = _Tables()
+    tables = Tables()
     record = shape.Record(
         nodeid=nodeid,
         subject=subject,
@@ -215,7 +230,7 @@ def probe_to_json(
             controls=tuple(claim.controls),
             over=tuple(claim.over),
         ),
-        prompts=_columns(shape.Prompts, tables.prompts),
+        prompts=tables.columns,
         samples=tuple(tables.samples),
         table=tuple(tables.evidence),
     )
@@ -246,7 +261,7 @@ def build_document(
     order = {name: row for row, name in reversed(list(enumerate(planned)))}
     records = [msgspec.convert(probe, shape.Record) for probe in probes]  # workers finish in any order
     records.sort(key=lambda it: (order.get(planned_name(it.claim.id, it.subject), len(order)), it.nodeid))
-    tables = _Tables()
+    tables = Tables()
     heads: dict[str, shape.Head] = {}
     decided: dict[str, list[shape.Probe]] = {}
     q, chance = many_claims(((one.subject, one.nodeid, one.verdict, one.p) for one in records), alpha=run.alpha)
@@ -260,7 +275,7 @@ def build_document(
             both = " and ".join(f"{one.sentence!r} ({one.source})" for one in (head, record.claim))
             raise ValueError(f"two claims have the id {head.id!r}: {both}; give one of them another id")
         kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
-        kept |= {"evidence": tables.add_record(record), "q": q.get(record.nodeid)}
+        kept |= {"evidence": tables.take(record, record.evidence), "q": q.get(record.nodeid)}
         decided.setdefault(head.id, []).append(shape.Probe(**kept))
     verdicts = [record.verdict for record in records]
     return Document(
@@ -276,7 +291,7 @@ def build_document(
         chance=chance,
         evidence=tuple(tables.evidence),
         samples=tuple(tables.samples),
-        prompts=_columns(shape.Prompts, tables.prompts),
+        prompts=tables.columns,
     )
 
 

@@ -1,0 +1,95 @@
+"""A run replaces in the report what it ran whole, and nothing else; a run of a part is written beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from saeprobe.report import ReportError, read_report, write_report
+from saeprobe.report.page import write_page
+from saeprobe.report.shape import Document, LeftOut
+from saeprobe.report.uniting import head_of, on_subjects, only, united, variants_of
+
+REPORT, PART, SUPERSEDED = "report", "part", "superseded"
+
+
+class Written(NamedTuple):
+    """What a run wrote: the JSON file and its page, whether it is only a part, and what there is to say of it."""
+
+    file: Path
+    page: Path
+    part: bool
+    notes: tuple[str, ...]
+
+
+def supersede(folder: Path, whole: Collection[str] | None) -> None:
+    """Take out of the report, before a run begins, what the run is to replace; the old report is kept beside it.
+
+    So nothing of a run that does not come to its end can pass for its result. None is all that the report holds.
+    """
+    file, page = _files(folder, REPORT)
+    if whole == set() or not file.exists():
+        return
+    earlier = None if whole is None else _read(file)
+    for path, to in zip((file, page), _files(folder, SUPERSEDED), strict=True):
+        if path.exists():
+            path.replace(to)
+    if isinstance(earlier, Document) and (others := set(variants_of(earlier)) - set(whole or ())):
+        left = united(on_subjects(earlier, others), generated=earlier.generated)
+        _write(replace(left, planned=earlier.planned), folder, REPORT)  # what is gone is planned, and not reported
+
+
+def write(document: Document, whole: Collection[str], folder: Path) -> Written:
+    """Write what a run decided: whole subjects into the report, beside what stands there of others; else a part."""
+    of_run = set(variants_of(document))
+    part = not of_run <= set(whole)
+    notes: list[str] = []
+    if not part or of_run & set(whole):
+        file, _ = _files(folder, REPORT)
+        earlier = _read(file) if file.exists() else None
+        if isinstance(earlier, str):
+            notes.append(f"what {file} held of other subjects is lost to it: {earlier}")
+        _write(_beside(document, of_run & set(whole), earlier), folder, REPORT)
+    if part:
+        _write(document, folder, PART)
+    file, page = _files(folder, PART if part else REPORT)
+    return Written(file=file, page=page, part=part, notes=tuple(notes))
+
+
+def _beside(document: Document, whole: Collection[str], earlier: Document | str | None) -> Document:
+    """Put what a run decided of whole subjects beside what an earlier report holds of others and is still stated so."""
+    document = on_subjects(document, whole)
+    others = set(variants_of(earlier)) - set(whole) if isinstance(earlier, Document) else set[str]()
+    if not isinstance(earlier, Document) or not others:
+        return document
+    heads = {claim.id: head_of(claim) for claim in document.claims}
+    kept = on_subjects(earlier, others)
+    past = {claim.id for claim in kept.claims if heads.get(claim.id, head_of(claim)) != head_of(claim)}
+    why = "its claim was stated otherwise when it ran"
+    gone = [
+        LeftOut(claim=claim.id, subject=probe.subject, where=probe.nodeid, why=why)
+        for claim in kept.claims
+        for probe in (claim.probes if claim.id in past else ())
+    ]
+    kept = only(kept, lambda claim, _: claim.id not in past, lambda name: name.partition("[")[0] not in past)
+    left_out = (*(one for one in earlier.left_out if one.subject not in whole), *gone)
+    return united(document, replace(kept, left_out=left_out), generated=document.generated)
+
+
+def _write(document: Document, folder: Path, name: str) -> None:
+    file, page = _files(folder, name)
+    write_report(document, file)
+    write_page(document, page)
+
+
+def _read(file: Path) -> Document | str:
+    try:
+        return read_report(file)
+    except (OSError, ReportError) as error:
+        return str(error)
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.json", folder / f"{name}.html"

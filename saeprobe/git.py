@@ -19,6 +19,7 @@ _NAMED: Final = 3  # names in a sentence
 REPORTS: Final = tuple(f"{name}.{form}" for name in ("report", "part", "superseded") for form in ("json", "html"))
 """What runs write into their folder; its other files are somebody's own."""
 SETTINGS: Final = "pyproject.toml"
+_PACKAGE: Final = Path(__file__).resolve().parent
 
 
 def leave_out(folder: Path, *names: str, kept: str = "") -> None:
@@ -102,7 +103,9 @@ def files_read(root: Path, others: Iterable[Path]) -> dict[str, str]:
     They are named by their path from `root`, with `/`; what is installed, also below it, is none of the project's.
     """
     modules = (getattr(module, "__dict__", {}).get("__file__") for module in list(sys.modules.values()))
-    code = {Path(file).resolve() for file in modules if isinstance(file, str)}
+    code = [Path(file).resolve() for file in modules if isinstance(file, str)]
     own = {file for file in code if root in file.parents and "site-packages" not in file.parts}
-    names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in own | {file.resolve() for file in others})
+    given = {file.resolve() for file in others}
+    own |= {file for file in given if root in file.parents or _PACKAGE not in file.parents}
+    names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in own)
     return {name: digest for name in (*names, SETTINGS) if (digest := digest_of(root, name)) is not None}

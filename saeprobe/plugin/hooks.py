@@ -119,11 +119,11 @@ class Hooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
-        worker: Mapping[str, Any] = getattr(self._config, "workerinput", {"workerid": "gw0"})
-        if not self._only("collectonly", "setupplan", "setuponly") and worker["workerid"] == "gw0":
-            with suppress(OSError):  # the report cannot be written either, and the run says so at its end
-                writing.supersede(self._settings.report, self._whole or (None if session.testsfailed else ()))
         if not (self._only("collectonly", "setupplan") or session.testsfailed):
+            worker: Mapping[str, Any] = getattr(self._config, "workerinput", {"workerid": "gw0"})
+            if worker["workerid"] == "gw0" and not self._only("setuponly"):
+                with suppress(OSError):  # the report cannot be written either, and the run says so at its end
+                    writing.supersede(self._settings.report, self._whole)
             with terminal.progress_line(session.config) as show:
                 self._laboratory.gather(show)
             self._ran = not self._only("setuponly")

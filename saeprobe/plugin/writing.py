@@ -24,19 +24,19 @@ class Written(NamedTuple):
     notes: tuple[str, ...]
 
 
-def supersede(folder: Path, whole: Collection[str] | None) -> None:
+def supersede(folder: Path, whole: Collection[str]) -> None:
     """Take out of the report, before a run begins, what the run is to replace; the old report is kept beside it.
 
-    So nothing of a run that does not come to its end can pass for its result. None is all that the report holds.
+    So nothing of a run that does not come to its end can pass for its result.
     """
     file, page = _files(folder, REPORT)
-    if whole == set() or not file.exists():
+    if not whole or not file.exists():
         return
-    earlier = None if whole is None else _read(file)
+    earlier = _read(file)
     for path, to in zip((file, page), _files(folder, SUPERSEDED), strict=True):
         if path.exists():
             path.replace(to)
-    if isinstance(earlier, Document) and (others := set(variants_of(earlier)) - set(whole or ())):
+    if isinstance(earlier, Document) and (others := set(variants_of(earlier)) - set(whole)):
         left = united(on_subjects(earlier, others), generated=earlier.generated)
         _write(replace(left, planned=earlier.planned), folder, REPORT)  # what is gone is planned, and not reported
 

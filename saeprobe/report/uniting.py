@@ -147,9 +147,7 @@ def merge(a: Document, b: Document, *, generated: str) -> tuple[Document, list[s
                 raise UnitingError(f"they are of different runs: {what} {both}; run both alike, at one commit")
         common = a.run.files.keys() & run.files.keys()
         if changed := sorted(name for name in common if a.run.files[name] != run.files[name]):
-            raise UnitingError(
-                f"they have read different files: {named(changed)}; run both at one commit, without changes"
-            )
+            raise UnitingError(f"they have read different files: {named(changed)}; run both at one commit, unchanged")
     there = {probe.nodeid: probe for claim in a.claims for probe in claim.probes}
     both = [probe for claim in b.claims for probe in claim.probes if probe.nodeid in there]
     if turned := [probe for probe in both if probe.verdict != there[probe.nodeid].verdict]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,14 +14,14 @@ import pytest
 
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
-from saeprobe.git import SETTINGS, commit_of, files_read
+from saeprobe.git import SETTINGS, files_read
 from saeprobe.plugin import checking, terminal, writing
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
-from saeprobe.plugin.judging import described, made_with
+from saeprobe.plugin.judging import described
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
 from saeprobe.prompts.formats import READ
-from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape
+from saeprobe.report import ProbeRecord, build_document, now, plain, planned_name
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered
 
@@ -274,11 +273,12 @@ class Hooks:
     def _write(self, exit_code: int) -> None:
         """Write report.json and, from it alone, report.html."""
         records, checks = self._in_order, self._laboratory.checks
+        ended: dict[str, Any] = {"exit_code": exit_code, "files": self._read(()) | self._files}
         subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
         shown = {name: self._shown.get(name) or self._laboratory.shown(name) for name in subjects}
         document = build_document(
             probes=records,
-            run=self._run(exit_code),
+            run=writing.run_of(self._config, self._settings, self._laboratory, began=self._began, **ended),
             subjects=[described(self._laboratory, name, checks.get(name), read) for name, read in shown.items()],
             planned=list(self._planned.values()),
             generated=now(),
@@ -286,27 +286,3 @@ class Hooks:
         self._chance = [one.line for one in document.chance]
         self._written = writing.write(document, self._whole, self._settings.report)
         self._notes.update(dict.fromkeys(self._written.notes))
-
-    def _run(self, exit_code: int) -> shape.Run:
-        gathered, settings = self._laboratory.gathered, self._settings
-        computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
-        needed: dict[str, int] = {}
-        for each in gathered:  # what one worker computed, another finds stored
-            needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
-        workers = getattr(self._config.option, "numprocesses", None) or 0
-        commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
-        return shape.Run(
-            command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
-            ended=now(),
-            exit_code=exit_code,
-            duration_s=round(time.monotonic() - self._began, 3),
-            workers=int(workers),
-            commit=commit,
-            dirty=None if changed is None else bool(changed),
-            changed=changed or (),
-            evidence_dir=settings.evidence_names,
-            computed_prompts=computed,
-            stored_prompts=max(0, sum(needed.values()) - computed),
-            files=self._read(()) | self._files,
-            **made_with(settings, self._laboratory),
-        )

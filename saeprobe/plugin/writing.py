@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from saeprobe.report import ReportError, read_report, write_report
+import pytest
+
+from saeprobe.git import commit_of
+from saeprobe.plugin.judging import made_with
+from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.plugin.names import Settings
+from saeprobe.report import ReportError, command_line, now, read_report, shape, write_report
 from saeprobe.report.page import write_page
 from saeprobe.report.shape import Document, LeftOut
 from saeprobe.report.uniting import head_of, on_subjects, only, united, variants_of
 
 REPORT, PART, SUPERSEDED = "report", "part", "superseded"
+
+
+def run_of(
+    config: pytest.Config,
+    settings: Settings,
+    laboratory: Laboratory,
+    *,
+    began: float,
+    exit_code: int,
+    files: dict[str, str],
+) -> shape.Run:
+    """Say how the run was made that ends now; `began` is when it began, monotonic."""
+    gathered = laboratory.gathered
+    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
+    needed: dict[str, int] = {}
+    for each in gathered:  # what one worker computed, another finds stored
+        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+    commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
+    return shape.Run(
+        command=command_line(["pytest", *map(str, config.invocation_params.args)]),
+        ended=now(),
+        exit_code=exit_code,
+        duration_s=round(time.monotonic() - began, 3),
+        workers=int(getattr(config.option, "numprocesses", None) or 0),
+        commit=commit,
+        dirty=None if changed is None else bool(changed),
+        changed=changed or (),
+        evidence_dir=settings.evidence_names,
+        computed_prompts=computed,
+        stored_prompts=max(0, sum(needed.values()) - computed),
+        files=files,
+        **made_with(settings, laboratory),
+    )
 
 
 class Written(NamedTuple):

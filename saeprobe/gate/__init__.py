@@ -112,12 +112,22 @@ def _ruling(citation: Citation, report: Document, command: str) -> Ruling:
         gap = f"the report has it on {', '.join(elsewhere)} only"
         remedy = f"write subject: {' or '.join(elsewhere)} in the article; "
         remedy += f"where its probe has subjects({citation.subject!r}) too, {again}"
+    elif left := list(_left_out(citation, report)):
+        gap = f"left out of that run: {'; '.join(left)}"
     elif swapped:
         gap = "; ".join(f"{name} reads {file} in the place of STYLES" for name, file in swapped.items())
         gap += ": given for that run, so that the numbers may be of other prompts than the subject's own"
         remedy = f"name no {' and '.join(swapped)} in saeprobe_prompts and --saeprobe-prompts, "
         remedy += f"or declare prompts = FILE in a subject of its own; then {again}"
     return Ruling(citation=citation, probes=tuple(probes), gap=gap, remedy=remedy)
+
+
+def _left_out(citation: Citation, report: Document) -> Iterator[str]:
+    """Say what of a claim was there and not run; what may be of any claim, or on any subject, is of this one too."""
+    for one in report.left_out:
+        claim = one.claim in ("", citation.id) or citation.id.startswith(f"{one.claim}.")
+        if claim and (citation.subject is None or one.subject in ("", citation.subject)):
+            yield f"{one.where} ({one.why})"
 
 
 def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:

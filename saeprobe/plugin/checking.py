@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from types import FunctionType
 from typing import Any, Final
 
 import pytest
@@ -215,14 +214,6 @@ def unclaimed(items: Iterable[pytest.Item]) -> Iterator[str]:
         tests, take, make = ("test", "takes", "makes") if len(found) == 1 else ("tests", "take", "make")
         said = f"{len(found)} {tests} {take} a capture and {make} no claim: {named(list(found.values()))}"
         yield f"{said}; nothing is decided of what they compare, unless @claim(...) stands above them"
-
-
-def uncollected(collector: pytest.Collector, name: str, obj: object) -> Iterator[str]:
-    """Write a line of a function that makes a claim and by its name is no test; somebody may have put it by."""
-    if type(obj) is FunctionType and isinstance(collector, pytest.Module | pytest.Class):
-        claim = claim_of(obj)
-        if claim is not None and not collector.istestfunction(obj, name):
-            yield f"{collector.nodeid}::{name} makes the claim {claim.id!r} and is not run: by its name it is no test"
 
 
 def unselected(

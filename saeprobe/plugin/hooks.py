@@ -15,13 +15,15 @@ import pytest
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
 from saeprobe.git import SETTINGS, files_read
-from saeprobe.plugin import checking, terminal, writing
+from saeprobe.plugin import checking, left_out, terminal, writing
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
 from saeprobe.prompts.formats import READ
 from saeprobe.report import ProbeRecord, build_document, now, plain, planned_name
+from saeprobe.report.shape import LeftOut
+from saeprobe.report.uniting import subject_in
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered
 
@@ -38,6 +40,8 @@ class Hooks:
 
     def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory, began: float) -> None:
         self._config = config
+        self._watch = left_out.Watch(config, settings.rootdir)
+        config.pluginmanager.register(self._watch, "saeprobe-watch")
         self._settings = settings
         self._laboratory = laboratory
         self._began = began
@@ -59,15 +63,15 @@ class Hooks:
         self._ended: set[str] = set()
         self._cut = ""
         self._sent = False
+        self._left_out: list[LeftOut] = []
         self._files: dict[str, str] = {}
         self._written: writing.Written | None = None
         self._chance: list[str] = []
         self._unwritable = False
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:  # noqa: ARG002 - the door hands all on
         """Turn the captures of a file into fixtures before its first probe is made."""
-        self._unclaimed += checking.uncollected(collector, name, obj)
         if isinstance(collector, pytest.Module) and collector not in self._modules:
             self._modules.add(collector)
             register_captures(collector, self._laboratory.provide)
@@ -90,15 +94,19 @@ class Hooks:
             elif claim is not None and name is not None:
                 self._collected.setdefault(claim.id, {})[name] = None
         checking.refuse_shared(items)
+        before = list(items)
         if checking.deselect_by_default(config, items, self._laboratory, self._unknown):
             self._unselected += checking.unselected(items, self._collected, self._laboratory)
+        self._watch.by_default = {*before} - {*items}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
         if not (session.items or self._unselected):
             self._unselected += checking.unselected((), self._collected, self._laboratory, session.config)
-        self._unclaimed += checking.unclaimed(session.items)
+        defaults, unmarked = (self._laboratory.default_names(unmarked=of) for of in (False, True))
+        self._left_out = self._watch.found(session.items, defaults, unmarked)
+        self._unclaimed += [*left_out.in_words(self._left_out), *checking.unclaimed(session.items)]
         checking.check(session.items, self._runs_on, self._laboratory)
         for item in session.items:
             refused, claim = item.stash.get(REFUSED, ("", "")), claim_of_item(item)
@@ -131,7 +139,7 @@ class Hooks:
     @property
     def _whole(self) -> set[str]:
         """Return the subjects of which the run leaves nothing out."""
-        return {variant for name in self._planned.values() if (variant := name.partition("[")[2][:-1])}
+        return left_out.whole({on for name in self._planned.values() if (on := subject_in(name))}, self._left_out)
 
     def _read(self, tests: Iterable[Path]) -> dict[str, str]:
         """Hash what the run has read by now; a module that it imports later is read at its end."""
@@ -205,6 +213,7 @@ class Hooks:
         """Take over what an xdist worker planned, computed and checked."""
         self._planned.update(sent["planned"])
         self._files.update(sent["files"])
+        self._left_out = list(dict.fromkeys([*self._left_out, *(LeftOut(**one) for one in sent["left_out"])]))
         self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._laboratory.gathered += [Gathered(**each) for each in sent["gathered"]]
@@ -223,6 +232,7 @@ class Hooks:
             sent = {
                 "planned": self._planned,
                 "ran": self._ran,
+                "left_out": [asdict(one) for one in self._left_out],
                 "files": self._read(()) | self._files,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
@@ -282,6 +292,7 @@ class Hooks:
             subjects=[described(self._laboratory, name, checks.get(name), read) for name, read in shown.items()],
             planned=list(self._planned.values()),
             generated=now(),
+            left_out=self._left_out,
         )
         self._chance = [one.line for one in document.chance]
         self._written = writing.write(document, self._whole, self._settings.report)

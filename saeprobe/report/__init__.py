@@ -249,6 +249,7 @@ def build_document(
     subjects: Sequence[shape.Subject],
     planned: Sequence[str],
     generated: str,
+    left_out: Sequence[shape.LeftOut] = (),
 ) -> Document:
     """Put all probes into one report, grouped by claim in the order planned.
 
@@ -285,6 +286,7 @@ def build_document(
         run=run,
         counts={word: verdicts.count(word) for word in WORDS},
         planned=tuple(planned),
+        left_out=tuple(left_out),
         subjects=tuple(subjects),
         rules=dict(RULES),
         claims=tuple(shape.Claim(**vars(head), probes=tuple(decided[name])) for name, head in heads.items()),

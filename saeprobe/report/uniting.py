@@ -119,7 +119,8 @@ def _planned(documents: Sequence[Document]) -> Iterator[str]:
 def _left_out(documents: Sequence[Document], ran: Collection[str]) -> Iterator[LeftOut]:
     """Yield, each once, what was left out and no other run ran; a function stands for each of its variants."""
     there = {*ran, *(nodeid.partition("[")[0] for nodeid in ran)}
-    yield from dict.fromkeys(one for document in documents for one in document.left_out if one.where not in there)
+    left = {(one.where, one.subject): one for document in documents for one in document.left_out}
+    yield from (one for one in left.values() if one.where not in there)
 
 
 def _many(probes: Collection[Probe], runs: Sequence[Run]) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:

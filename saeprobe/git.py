@@ -59,6 +59,16 @@ def commit_of(root: Path, *, store: Path, report: Path) -> tuple[str | None, tup
     return commit, tuple(changed)
 
 
+def where_it_stands(root: Path) -> tuple[str | None, str]:
+    """Return the commit of a folder, and its path from the top of the repository, ending in `/` unless it is the top.
+
+    The commit is None without a repository, or before its first commit.
+    """
+    found = _git(root, "rev-parse", "HEAD", "--show-prefix")
+    commit, _, prefix = (found or "").partition("\n")
+    return commit or None, prefix
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:

@@ -6,7 +6,6 @@ need no module of their own stand here too.
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -123,7 +122,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ),
     ),
     "approve": Command(
-        "saeprobe.cli:run_approve",
+        "saeprobe.cli.deciding:run_approve",
         "accept what was measured of one claim as its baseline",
         (
             _argument("claim", metavar="CLAIM", help="the id of one claim, such as day1.novice-most"),
@@ -135,12 +134,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ),
     ),
     "gate": Command(
-        "saeprobe.cli:run_gate",
-        "release an article, or hold it until its claims stand",
-        (_argument("article", type=path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
+        "saeprobe.cli.deciding:run_gate",
+        "release articles, or hold them until their claims stand",
+        (
+            _argument("articles", type=path, nargs="+", metavar="ARTICLE", help="a manuscript (.md), or a folder"),
+            _argument("--json", action="store_true", help="print JSON for a machine instead of the text"),
+            _REPORT,
+        ),
     ),
     "report": Command(
-        "saeprobe.cli.report:run",
+        "saeprobe.cli.deciding:run_report",
         "unite the reports of several machines, or say what changed between two",
         (
             _argument("what", choices=("merge", "diff"), help="unite them, or compare the second with the first"),
@@ -256,46 +259,3 @@ def _surrounding(folder: "Path") -> list[str]:
         lines += ["", f"warning: {tests} holds tests of another project. pytest collects these probes with them, and"]
         lines += ["refuses two files of the name test_first.py: move the new project out of it, or rename the file"]
     return lines
-
-
-def run_approve(arguments: "Namespace") -> int:
-    """Approve a claim, and print what was approved with what stood before."""
-    import datetime as dt
-
-    from saeprobe.cli.terminal import RefusedError, report_here, say, table
-    from saeprobe.files import visible
-    from saeprobe.gate.approving import ApprovalError, approve
-    from saeprobe.report import ReportError, read_report
-    from saeprobe.verdicts.baseline_files import BaselineError
-
-    try:
-        done = approve(
-            read_report(report_here(arguments)),
-            arguments.claim,
-            subject=arguments.subject,
-            by=arguments.by,
-            because=arguments.because,
-            on=dt.datetime.now(tz=dt.UTC).date().isoformat(),
-            folder=arguments.baselines,
-        )
-    except (ApprovalError, BaselineError, ReportError) as error:
-        raise RefusedError(str(error)) from error
-    listed = table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2])
-    lines = [*map(visible, done.lines()), "", listed, ""]
-    lines.append(f"written to {done.path}; commit it before the next run, which is then held against it")
-    if done.baseline.measured_with.commit is None:
-        lines.append("the run has no commit: only this file says what was measured")
-    say("\n".join(lines))
-    return 0
-
-
-def run_gate(arguments: "Namespace") -> int:
-    """Print the gate's decision; its code is the command's."""
-    from saeprobe.cli.terminal import report_here
-    from saeprobe.files import visible_lines
-    from saeprobe.gate import EXIT_CODES
-    from saeprobe.gate import run_gate as decide
-
-    code, text = decide(arguments.article, report_here(arguments))
-    (sys.stderr if code == EXIT_CODES["cannot tell"] else sys.stdout).write(f"{visible_lines(text.rstrip())}\n")
-    return code

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import fill
 from typing import Any, Final, Literal
 
 from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.files import visible
-from saeprobe.gate.article import Article, ArticleError, Citation, read_article
+from saeprobe.gate.article import Article, Citation
+from saeprobe.gate.policy import COMMIT_SHOWN, Doubt, Doubts, declared
 from saeprobe.git import named
-from saeprobe.report import ReportError, command_line, planned_name, read_report
+from saeprobe.report import command_line, planned_name
 from saeprobe.report.overview import as_declared
-from saeprobe.report.shape import Document, Probe
+from saeprobe.report.shape import Claim, Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
 EXIT_CODES: Final[dict[Decision, int]] = {"release": 0, "hold": 1, "cannot tell": 2}
 
 
-def _together(decisions: Sequence[Decision]) -> Decision:
+def together(decisions: Sequence[Decision]) -> Decision:
     """Decide on several at once: one `hold` holds, and a release takes at least one and nothing else."""
     if "hold" in decisions:
         return "hold"
@@ -30,18 +30,17 @@ def _together(decisions: Sequence[Decision]) -> Decision:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ruling:
-    """A ruling says what becomes of one citation; `gap` is what the report does not answer, if anything, and why."""
+    """A ruling says what becomes of one citation; `gaps` are what the report does not answer, each with its remedy."""
 
     citation: Citation
-    probes: tuple[Probe, ...] = ()
-    gap: str | None = None
-    remedy: str = ""  # of the gap
+    probes: tuple[tuple[Claim, Probe], ...] = ()
+    gaps: tuple[Doubt, ...] = ()
 
     @property
     def decision(self) -> Decision:
         """Hold where any probe holds; release where there are probes, all release, and the report has no gap."""
-        gap: list[Decision] = [] if self.gap is None else ["cannot tell"]
-        return _together([*map(decision_of, self.probes), *gap])
+        gaps: list[Decision] = ["cannot tell" for _ in self.gaps]
+        return together([*(decision_of(probe) for _, probe in self.probes), *gaps])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,18 +49,18 @@ class Release:
 
     `uncommitted` names files that differed from their commit when the report was made. That is said and holds nothing:
     the manuscript may be such a change itself, and unlike an approval a release leaves nothing behind that later runs
-    are held against. `command` is that of the run which made the report.
+    are held against.
     """
 
     article: Article
     rulings: tuple[Ruling, ...]
-    command: str
+    report: Document
     uncommitted: str | None = None
 
     @property
     def decision(self) -> Decision:
         """Hold where any claim is held, release where there are claims and all are released."""
-        return _together([ruling.decision for ruling in self.rulings])
+        return together([ruling.decision for ruling in self.rulings])
 
 
 def decision_of(probe: Probe) -> Decision:
@@ -74,52 +73,61 @@ def decision_of(probe: Probe) -> Decision:
     return "release" if probe.verdict == "supported" else "cannot tell" if probe.verdict == "not run" else "hold"
 
 
-def decide_release(article: Article, report: Document) -> Release:
+def decide_release(article: Article, report: Document, doubts: Sequence[Doubts] = ()) -> Release:
     """Decide whether an article may appear.
 
     A claim is released where every probe of it is `supported` on the subject cited; where none is cited, on every
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
-    undecided, and so does a subject that was given prompts in the place of STYLES which it neither declares nor needs.
+    undecided, and so does what a run left out, a subject that was given prompts in the place of STYLES which it neither
+    declares nor needs, and each of the `doubts` that there are of a probe which would release.
     """
     subjects = dict.fromkeys(citation.subject for citation in article.claims)
     marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
     # It decides all that the article cites: a run of a single subject would take the others out again.
     command = command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
-    rulings = tuple(_ruling(cited, report, command) for cited in article.claims)
-    uncommitted = named(report.run.changed) if report.run.dirty else None
-    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=uncommitted)
+    rulings = tuple(_ruling(cited, report, command, doubts) for cited in article.claims)
+    cited = (report.runs[probe.run] for ruling in rulings for _, probe in ruling.probes)
+    uncommitted = next((named(run.changed) for run in (*cited, report.run) if run.dirty), None)
+    return Release(article=article, rulings=rulings, report=report, uncommitted=uncommitted)
 
 
-def _ruling(citation: Citation, report: Document, command: str) -> Ruling:
-    of_claim = [probe for claim in report.claims if claim.id == citation.id for probe in claim.probes]
+def _ruling(citation: Citation, report: Document, command: str, doubts: Sequence[Doubts]) -> Ruling:
+    of_claim = [(claim, probe) for claim in report.claims if claim.id == citation.id for probe in claim.probes]
     if citation.subject is None:
-        probes = [probe for probe in of_claim if probe.verdict != "not run"] or of_claim
+        probes = [(claim, probe) for claim, probe in of_claim if probe.verdict != "not run"] or of_claim
     else:
-        probes = [probe for probe in of_claim if probe.subject == citation.subject]
-    lost = _lost(citation, of_claim, report.planned)
-    again, on = f"{command} writes a new report", {name for probe in probes for name in members(probe.subject)}
-    gap, remedy = None, f"{again}; if no probe decides this claim yet, write one or take the claim out"
-    swapped = {one.name: one.other_prompts for one in report.subjects if one.name in on and one.other_prompts}
-    if lost:
-        gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
+        probes = [(claim, probe) for claim, probe in of_claim if probe.subject == citation.subject]
+    gaps = dict.fromkeys(_gaps(citation, report, [probe for _, probe in of_claim], f"{command} writes a new report"))
+    for claim, probe in probes:
+        if decision_of(probe) == "release":
+            gaps |= dict.fromkeys(one for doubt in doubts for one in doubt(report, claim, probe))
+    return Ruling(citation=citation, probes=tuple(probes), gaps=tuple(gaps))
+
+
+def _gaps(citation: Citation, report: Document, of_claim: Sequence[Probe], again: str) -> Iterator[Doubt]:
+    """Say what the report does not answer of a claim, whose probes are these, each with what to do."""
+    subjects = list(dict.fromkeys(probe.subject for probe in of_claim))
+    if lost := _lost(citation, of_claim, report.planned):
+        yield f"planned but not reported: {', '.join(lost)}; the run did not come to its end", again
     elif not of_claim:
         ids = [claim.id for claim in report.claims]
         cases = ", ".join(name for name in ids if name.startswith(f"{citation.id}."))
         near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
-        gap = f"no probe in the report has this id{near}"
-    elif not probes:
-        elsewhere = dict.fromkeys(probe.subject for probe in of_claim)
-        gap = f"the report has it on {', '.join(elsewhere)} only"
-        remedy = f"write subject: {' or '.join(elsewhere)} in the article; "
+        remedy = f"{again}; if no probe decides this claim yet, write one or take the claim out"
+        yield f"no probe in the report has this id{near}", remedy
+    elif citation.subject not in (None, *subjects):
+        near = did_you_mean(str(citation.subject), subjects)
+        remedy = f"write subject: {' or '.join(subjects)} in the article; "
         remedy += f"where its probe has subjects({citation.subject!r}) too, {again}"
-    elif left := list(_left_out(citation, report)):
-        gap = f"left out of that run: {'; '.join(left)}"
-    elif swapped:
+        yield f"the report has it on {', '.join(subjects)} only{near}", remedy
+    if left := list(_left_out(citation, report)):
+        yield f"left out of that run: {'; '.join(left)}", again
+    on = {name for each in subjects if citation.subject in (None, each) for name in members(each)}
+    if swapped := {one.name: one.other_prompts for one in report.subjects if one.name in on and one.other_prompts}:
         gap = "; ".join(f"{name} reads {file} in the place of STYLES" for name, file in swapped.items())
-        gap += ": given for that run, so that the numbers may be of other prompts than the subject's own"
         remedy = f"name no {' and '.join(swapped)} in saeprobe_prompts and --saeprobe-prompts, "
         remedy += f"or declare prompts = FILE in a subject of its own; then {again}"
-    return Ruling(citation=citation, probes=tuple(probes), gap=gap, remedy=remedy)
+        yield f"{gap}: given for that run, so that the numbers may be of other prompts than the subject's own", remedy
 
 
 def _left_out(citation: Citation, report: Document) -> Iterator[str]:
@@ -150,7 +158,6 @@ _REMEDIES: Final[dict[Word, str]] = {
     "not run": "bring what is absent",
 }
 _SEEN: Final = ("explained", "refuted", "drifted")  # their evidence is there to be looked at; others take a new run
-_APART: Final = "--saeprobe-report=.saeprobe/again"  # not in the place of the report of all claims
 _UNCOMMITTED: Final = (
     "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
     "measured; before the article appears commit them and run the probes again:"
@@ -170,22 +177,29 @@ def render(release: Release) -> str:
     counts, total = Counter(ruling.decision for ruling in release.rulings), len(release.rulings)
     summary = f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
     summary += f"{counts['cannot tell']} undecided; exit code {EXIT_CODES[release.decision]}"
-    return "\n".join([*lines, "", *warning, summary])
+    on = {probe.subject for ruling in release.rulings for _, probe in ruling.probes}
+    chance = [visible(one.line) for one in release.report.chance if one.subject in on]
+    return "\n".join([*lines, "", *warning, *chance, summary])
 
 
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
-    for probe in ruling.probes:
-        declared = ", a declared non-reproduction" if as_declared(probe) else ""
-        yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
+    for claim, probe in ruling.probes:
+        known = ", a declared non-reproduction" if as_declared(probe) else ""
+        yield _indented(f"{probe.verdict} on {probe.subject}{known}: {probe.reason}")
         if probe.declaration is not None:
-            yield _indented(f"declared {probe.declaration.word} because: {probe.declaration.reason}")
+            since = f" (since {probe.declared_at[:COMMIT_SHOWN]})" if probe.declared_at else ""
+            yield _indented(f"declared {probe.declaration.word} because: {probe.declaration.reason}{since}")
+        run = release.report.runs[probe.run]
         if decision_of(probe) != "release":
-            yield _indented(f"-> {_remedy(probe, release.command)}")
-        elif probe.scope:
+            yield _indented(f"-> {_remedy(probe, run.command)}")
+            continue
+        if probe.scope:
             yield _indented(f"scope: {probe.scope}")
-    if ruling.gap is not None:
-        yield from map(_indented, (ruling.gap, f"-> {ruling.remedy}"))
+        commit = f"at commit {run.commit[:COMMIT_SHOWN]}" if run.commit else "without a commit"
+        yield _indented(f"run {commit} on {run.ended[:10]}, alpha = {run.alpha:g}; {declared(claim, probe)}")
+    for gap, remedy in ruling.gaps:
+        yield from map(_indented, (gap, f"-> {remedy}"))
 
 
 def _remedy(probe: Probe, command: str) -> str:
@@ -197,8 +211,7 @@ def _remedy(probe: Probe, command: str) -> str:
         return f"take the declaration away, if {why}; then make the whole report again: {command}"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
     if probe.verdict in _SEEN:
-        again = command_line(["pytest", probe.nodeid, _APART])
-        return f"{remedy}; the evidence again, in a report of its own: {again}"
+        return f"{remedy}; the evidence again, in a report of a part: {command_line(['pytest', probe.nodeid])}"
     return f"{remedy}; then make the whole report again: {command}"
 
 
@@ -213,12 +226,3 @@ def _left_baseline(probe: Probe) -> bool:
 def _indented(text: str) -> str:
     margins: dict[str, Any] = {"initial_indent": " " * 15, "subsequent_indent": " " * 17}
     return fill(visible(text.replace("\n", " ")), _WIDTH, **margins, break_long_words=False, break_on_hyphens=False)
-
-
-def run_gate(article: Path, report: Path) -> tuple[int, str]:
-    """Decide on an article from a report; return the exit code, also 2 for unusable files, and the text to print."""
-    try:
-        release = decide_release(read_article(article), read_report(report))
-    except (ArticleError, ReportError) as error:
-        return EXIT_CODES["cannot tell"], f"CANNOT TELL  {visible(str(article))}\n  {error}"
-    return EXIT_CODES[release.decision], render(release)

@@ -19,6 +19,7 @@ import msgspec
 
 from saeprobe import evidence as measured
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
+from saeprobe.evidence.controls import could_take
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import HIDDEN, FileError, UnusableError, load_json, quoted, shortened, write_whole
 from saeprobe.git import REPORTS, leave_out
@@ -222,6 +223,7 @@ def probe_to_json(
         q=None,
         evidence=tuple(map(tables.add_evidence, evidence)),  # before the tables below, which it fills
         baseline=None if baseline is None else _baseline_of(baseline),
+        takes=could_take(evidence),
         outcome=verdict.outcome,
         claim=shape.Head(
             id=claim.id,

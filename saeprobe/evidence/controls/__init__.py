@@ -5,11 +5,11 @@ Here stands what all controls share: the contrasts that they test, their three a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import inf, sqrt
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -33,6 +33,13 @@ TAKEN: Final[Mapping[str, tuple[Control, ...]]] = {  # which controls each kind 
     "clusters": READ_ELSEWHERE,
 }
 
+_KINDS: Final[Mapping[Kind, str]] = {
+    **dict.fromkeys(cast("tuple[Kind, ...]", ("greater", "at least")), "a comparison of two measurements"),
+    "exclusive": "exclusive features",
+    "scan": "a scan",
+    "clusters": "clusters",
+}
+
 SURELY: Final = 0.02  # a rival explains where the one-sided p of "it makes less than half" lies below this
 EXACT: Final = 1e-9  # an error that is no larger a share of the effect is rounding
 
@@ -46,6 +53,13 @@ def refuse_others(kind: str, declared: Sequence[Control]) -> None:
                 f"the control {control} cannot be applied to {kind}: it is one of {other}; there are here: "
                 f"{', '.join(TAKEN[kind])}. Take it from controls=..., or put the comparison into a claim of its own"
             )
+
+
+def could_take(evidence: Iterable[Evidence]) -> tuple[Control, ...]:
+    """List the controls that a sentence could take by what it compared; arms of steering are controls themselves."""
+    pieces = (piece for whole in evidence for piece in whole.walk() if not piece.continuations)
+    taken = (TAKEN[_KINDS[piece.kind]] for piece in pieces if piece.kind in _KINDS and piece.units != "random sets")
+    return tuple(dict.fromkeys(control for controls in taken for control in controls))
 
 
 def refuse_controls(kind: Kind, terms: Terms) -> None:

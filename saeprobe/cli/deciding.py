@@ -13,7 +13,7 @@ from saeprobe.files import FileError, UnusableError, visible, visible_lines
 from saeprobe.gate import EXIT_CODES
 from saeprobe.gate.approving import ApprovalError, approve
 from saeprobe.gate.comparing import changes
-from saeprobe.gate.many import articles_in, as_json, code_of, decide_all, in_words
+from saeprobe.gate.many import articles_in, as_json, decide_all, decision_on, in_words
 from saeprobe.gate.policy import Here, policy_of
 from saeprobe.git import named
 from saeprobe.report import ReportError, now, read_report, write_report
@@ -47,25 +47,20 @@ def run_approve(arguments: Namespace) -> int:
 
 
 def run_gate(arguments: Namespace) -> int:
-    """Print the gate's decision on each article; its code is the command's."""
+    """Print the gate's decision on each article; the code is that of all together."""
     path = report_here(arguments)
     try:
         articles = list(articles_in(arguments.articles))
         root = project_root(articles[0].parent)
         here = Here(root=root, policy=policy_of(root))
-        decided = decide_all(articles, read_report(path), [here.doubts])
     except (FileError, UnusableError) as error:
-        code = EXIT_CODES["cannot tell"]
-        if arguments.json:
-            say(json.dumps({"decision": "cannot tell", "exit_code": code, "problem": str(error), "articles": []}))
-        else:
-            sys.stderr.write(f"{visible_lines(f'CANNOT TELL  {error}')}\n")
-        return code
-    code = code_of(decided)
-    text = json.dumps(as_json(decided, path), ensure_ascii=True, indent=1) if arguments.json else in_words(decided)
-    to = sys.stderr if code == EXIT_CODES["cannot tell"] and not arguments.json else sys.stdout
+        raise RefusedError(f"nothing is released: {error}") from error
+    decided = decide_all(articles, path, [here.doubts])
+    decision = decision_on(decided)
+    text = json.dumps(as_json(decided, path), indent=1) if arguments.json else in_words(decided)
+    to = sys.stderr if decision == "cannot tell" and not arguments.json else sys.stdout
     to.write(f"{visible_lines(text.rstrip())}\n")
-    return code
+    return EXIT_CODES[decision]
 
 
 def run_report(arguments: Namespace) -> int:

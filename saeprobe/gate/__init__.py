@@ -178,7 +178,7 @@ def render(release: Release) -> str:
     summary = f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
     summary += f"{counts['cannot tell']} undecided; exit code {EXIT_CODES[release.decision]}"
     on = {probe.subject for ruling in release.rulings for _, probe in ruling.probes}
-    chance = [visible(one.line) for one in release.report.chance if one.subject in on]
+    chance = [fill(visible(one.line), _WIDTH) for one in release.report.chance if one.subject in on]
     return "\n".join([*lines, "", *warning, *chance, summary])
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from saeprobe.files import visible
 from saeprobe.gate import EXIT_CODES, Decision, Release, decide_release, decision_of, render, together
-from saeprobe.gate.article import ArticleError, read_article
+from saeprobe.gate.article import Article, ArticleError, read_article
 from saeprobe.gate.policy import Doubts
+from saeprobe.report import ReportError, read_report
 from saeprobe.report.shape import Claim, Document, Probe
 
 
@@ -44,21 +44,32 @@ def articles_in(paths: Iterable[Path]) -> Iterator[Path]:
         seen |= set(found)
 
 
-def decide_all(paths: Iterable[Path], report: Document, doubts: Sequence[Doubts]) -> list[Decided]:
-    """Decide on each article; one that cannot be read keeps no other from being decided."""
-    decided: list[Decided] = []
+def decide_all(paths: Iterable[Path], report: Path, doubts: Sequence[Doubts] = ()) -> list[Decided]:
+    """Decide on each article; one that cannot be read keeps no other from being decided, and no report decides none."""
+    read: list[Article | ArticleError] = []
     for path in paths:
-        made = partial(Decided, path=path)
         try:
-            decided.append(made(release=decide_release(read_article(path), report, doubts)))
+            read.append(read_article(path))
         except ArticleError as error:
-            decided.append(made(release=None, problem=str(error)))
+            read.append(error)
+    held: Document | ReportError | None = None
+    if any(isinstance(one, Article) for one in read):
+        try:
+            held = read_report(report)
+        except ReportError as error:
+            held = error
+    decided: list[Decided] = []
+    for one in read:
+        made = isinstance(one, Article) and isinstance(held, Document)
+        release = decide_release(one, held, doubts) if made else None
+        problem = "" if made else str(one if isinstance(one, ArticleError) else held)
+        decided.append(Decided(path=one.path, release=release, problem=problem))
     return decided
 
 
-def code_of(decided: Sequence[Decided]) -> int:
-    """Give the exit code of all: one that holds holds all, and only where all are released they are released."""
-    return EXIT_CODES[together([one.decision for one in decided])]
+def decision_on(decided: Sequence[Decided]) -> Decision:
+    """Decide on all: one that holds holds all, and only where all are released they are released."""
+    return together([one.decision for one in decided])
 
 
 def in_words(decided: Sequence[Decided]) -> str:
@@ -69,7 +80,7 @@ def in_words(decided: Sequence[Decided]) -> str:
     ]
     if len(decided) > 1:
         released = sum(one.decision == "release" for one in decided)
-        texts.append(f"{released} of {len(decided)} articles released; exit code {code_of(decided)}")
+        texts.append(f"{released} of {len(decided)} articles released; exit code {EXIT_CODES[decision_on(decided)]}")
     return "\n\n".join(texts)
 
 
@@ -85,8 +96,8 @@ def as_json(decided: Sequence[Decided], report: Path) -> dict[str, Any]:
         }
         for one in decided
     ]
-    together_ = together([one.decision for one in decided])
-    return {"decision": together_, "exit_code": code_of(decided), "report": str(report), "articles": articles}
+    decision = decision_on(decided)
+    return {"decision": decision, "exit_code": EXIT_CODES[decision], "report": str(report), "articles": articles}
 
 
 def _claims(release: Release) -> Iterator[dict[str, Any]]:

@@ -58,11 +58,14 @@ def policy_of(root: Path) -> Policy:
     path = root / SETTINGS
     if not path.exists():
         return Policy()
-    held: object = parsed_toml(read_text(path), path)
-    for key in ("tool", "saeprobe", "gate"):
-        held = held.get(key, {}) if isinstance(held, dict) else held
+    held = parsed_toml(read_text(path), path)
+    for name in ("tool", "saeprobe", "gate"):
+        inner = held.get(name, {})
+        if not isinstance(inner, dict):
+            raise PolicyError(f"[{name}] is no table", f"wanted {TABLE}", path=path)
+        held = cast("dict[str, object]", inner)
     known = [one.name for one in fields(Policy)]
-    for key in cast("dict[str, object]", held) if isinstance(held, dict) else ():
+    for key in held:
         if key not in known:
             near = did_you_mean(key, known)
             raise PolicyError(f"{TABLE} has the key {key!r}{near}", f"wanted: {', '.join(known)}", path=path)

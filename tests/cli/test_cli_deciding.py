@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence import Evidence, Sample
+from saeprobe.gate import Decision
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, build_document, planned_name, probe_to_json, shape, write_report
 from saeprobe.report.shape import Document
@@ -102,7 +104,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Do
     def write(*records: ProbeRecord, run: shape.Run = RUN, generated: str = "2026-11-22T04:00:00+00:00") -> Document:
         document = build_document(
             probes=records,
-            run=run,
+            run=replace(run, ended=generated),
             subjects=[SUBJECT],
             planned=[planned_name(one["claim"]["id"], one["subject"]) for one in records],
             generated=generated,
@@ -398,20 +400,26 @@ def test_the_file_is_one_that_git_can_show(run: Run, written: Callable[..., Docu
     assert [path.name for path in Path("reports/baselines").iterdir()] == ["a.b.json"]
 
 
-@pytest.mark.parametrize("code", [0, 1, 2])
-def test_the_gates_decision_is_the_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+@pytest.mark.parametrize("decision", ["release", "hold", "cannot tell"])
+def test_the_gates_decision_is_the_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch, decision: Decision) -> None:
     """Released, held and undecided are 0, 1 and 2; only the last is an error and goes to stderr."""
-    seen: list[tuple[Path, Path]] = []
+    seen: list[tuple[list[Path], Path]] = []
 
-    def decide(article: Path, report: Path) -> tuple[int, str]:
-        seen.append((article, report))
-        return code, "the decision"
+    def decide(articles: list[Path], report: Path, _doubts: object) -> list[SimpleNamespace]:
+        seen.append((articles, report))
+        return [SimpleNamespace(decision=decision)]
 
-    monkeypatch.setattr("saeprobe.gate.run_gate", decide)
+    monkeypatch.setattr("saeprobe.cli.deciding.decide_all", decide)
+    monkeypatch.setattr("saeprobe.cli.deciding.in_words", lambda _: "the decision")
     found = run("gate", "day1.md")
-    assert (found.code, found.err if code == 2 else found.out) == (code, "the decision\n")
-    run("gate", "day1.md", "--report", "other.json")
-    assert seen == [(Path("day1.md"), Path("reports/report.json")), (Path("day1.md"), Path("other.json"))]
+    assert (found.code, found.out, found.err) == {
+        "release": (0, "the decision\n", ""),
+        "hold": (1, "the decision\n", ""),
+        "cannot tell": (2, "", "the decision\n"),
+    }[decision]
+    run("gate", "day1.md", "day2.md", "--report", "other.json")
+    both = [Path("day1.md"), Path("day2.md")]
+    assert seen == [(both[:1], Path("reports/report.json")), (both, Path("other.json"))]
 
 
 def test_an_absent_article_is_not_decided(run: Run, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS, NonReproduction, Word, refuted
 from saeprobe.evidence import Agreement
-from saeprobe.gate import EXIT_CODES, Release, decide_release, render, run_gate
+from saeprobe.gate import EXIT_CODES, Release, decide_release, render
 from saeprobe.gate.article import Article, Citation
+from saeprobe.gate.many import decide_all, decision_on, in_words
 from saeprobe.report import plain, read_report
 from saeprobe.report.shape import (
     SCHEMA,
@@ -174,14 +175,14 @@ def test_a_claim_that_is_not_in_the_report_cannot_be_told():
     """An id without a probe is undecided, and a near one is proposed."""
     release = decide_release(article("day1.spars"), report(("day1.sparse", "sparrow", "supported")))
     assert release.decision == "cannot tell"
-    assert release.rulings[0].gap == "no probe in the report has this id, did you mean 'day1.sparse'?"
+    assert release.rulings[0].gaps[0][0] == "no probe in the report has this id, did you mean 'day1.sparse'?"
 
 
 def test_a_subject_that_is_not_in_the_report_cannot_be_told():
     """A claim cited on a subject that was not even planned is undecided; the gap says where it was run."""
     release = decide_release(article(on("a", "gpt2")), report(("a", "sparrow", "supported")))
     assert release.decision == "cannot tell"
-    assert release.rulings[0].gap == "the report has it on sparrow only"
+    assert release.rulings[0].gaps[0][0] == "the report has it on sparrow only"
 
 
 def test_a_claim_on_other_subjects_alone_is_to_be_cited_there():
@@ -221,7 +222,7 @@ def test_a_probe_planned_but_not_reported_leaves_its_claim_open(missing: str):
     cut = report(("a", "sparrow", "supported"), planned=["a[sparrow]", missing])
     release = decide_release(article("a"), cut)
     assert release.decision == "cannot tell"
-    assert release.rulings[0].gap == f"planned but not reported: {missing}; the run did not come to its end"
+    assert release.rulings[0].gaps[0][0] == f"planned but not reported: {missing}; the run did not come to its end"
 
 
 def test_a_probe_lost_on_another_subject_or_claim_does_not_matter():
@@ -254,8 +255,7 @@ def test_the_text_says_what_holds_it_and_what_to_do():
         "  hold         c[sparrow]",
         "               refuted on sparrow: reason 2",
         "               -> take the sentence out, or write what was found; the evidence again, in a report of",
-        '                 its own: pytest "probes/test_it.py::test_2[sparrow]"',
-        "                 --saeprobe-report=.saeprobe/again",
+        '                 a part: pytest "probes/test_it.py::test_2[sparrow]"',
         "  cannot tell  b",
         "               not run on sparrow: reason 1",
         "               -> bring what is absent; then make the whole report again: pytest probes/",
@@ -266,6 +266,7 @@ def test_the_text_says_what_holds_it_and_what_to_do():
         "  release      a",
         "               supported on sparrow: reason 0",
         "               scope: these 8 templates",
+        "               run without a commit on 2026-07-01, alpha = 0.05; controls: none",
         "",
         "1 of 4 claims released, 1 held, 2 undecided; exit code 1",
     ]
@@ -360,6 +361,12 @@ def unknown(kind: Any, **known: object) -> Any:
 def test_every_verdict_can_be_told(verdict: str):
     """For each verdict there is a text that names it."""
     assert f"{verdict} on sparrow: reason 0" in render(decide_release(article("a"), report(("a", "sparrow", verdict))))
+
+
+def run_gate(path: Path, report: Path) -> tuple[int, str]:
+    """The exit code and the text for one article."""
+    decided = decide_all([path], report)
+    return EXIT_CODES[decision_on(decided)], in_words(decided)
 
 
 def files(folder: Path, document: object, claims: str = "[a]") -> tuple[Path, Path]:

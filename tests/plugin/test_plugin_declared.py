@@ -8,7 +8,7 @@ import pytest
 from records import INI
 from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties
 
-from saeprobe.gate import run_gate
+from saeprobe.gate.many import decide_all, decision_on, in_words
 
 DECLARE = ', not_reproduced={{"llama70b-as-published": {}("the table has it the other way")}})'
 EXPLAINED = """
@@ -135,9 +135,9 @@ def test_a_claim_that_is_supported_against_its_declaration_is_held(
     run = go(*option, probes=declared(SUPPORTED))
     assert run.verdicts == {"rank.up": "supported"}
     pytester.path.joinpath("a.md").write_text("---\ntitle: T\nlanguage: en\nclaims: [rank.up]\n---\n", encoding="utf-8")
-    code, text = run_gate(pytester.path / "a.md", pytester.path / "reports" / "report.json")
-    assert code == 1
-    assert "take the declaration away, if it is right that the sentence holds" in " ".join(text.split())
+    decided = decide_all([pytester.path / "a.md"], pytester.path / "reports" / "report.json")
+    assert decision_on(decided) == "hold"
+    assert "take the declaration away, if it is right that the sentence holds" in " ".join(in_words(decided).split())
 
 
 def test_a_mark_of_xfail_changes_nothing_of_a_declared_verdict(go: Go) -> None:

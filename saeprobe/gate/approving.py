@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from saeprobe.claims import Word, did_you_mean, members
-from saeprobe.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.git import named
-from saeprobe.prompts import Prompt
 from saeprobe.report import shape
+from saeprobe.report.rebuilt import in_full
 from saeprobe.report.shape import Claim, Document, Probe
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_file, text_of
@@ -82,7 +81,7 @@ def approve(
     chosen = _claim(report, claim)
     probe = _probe(chosen, subject)
     verdict = _verdict(report, probe, claim)
-    values = values_of(_samples(report, probe))
+    values = values_of(in_full(report, sample) for sample in shape.samples(report, probe.evidence))
     if not values:
         raise ApprovalError(f"{claim} on {probe.subject} measured nothing that is a value; there is no baseline of it")
     path = folder / f"{claim}.json"
@@ -151,18 +150,6 @@ def _verdict(report: Document, probe: Probe, claim: str) -> Word:
     ratios = (report.evidence[row].outcome for row in probe.evidence)
     printed = "drifted" in (*(row.answer for row in probe.published), *ratios)
     return "supported" if word == "drifted" and not printed else word
-
-
-def _samples(report: Document, probe: Probe) -> Iterator[Sample]:
-    """Give the samples of a probe as its comparisons made them, each prompt in full."""
-    held = report.prompts
-    for sample in shape.samples(report, probe.evidence):
-        prompts = tuple(
-            Prompt(text=held.text[row], style=held.style[row], topic=held.topic[row], template=held.template[row])
-            for row in sample.prompts
-        )
-        of_sample: dict[str, Any] = vars(sample) | {"prompts": prompts}
-        yield Sample(**of_sample)
 
 
 def _provenance(report: Document, subject: str) -> Provenance:

@@ -1,0 +1,323 @@
+"""Each kind of evidence is decided again by the package's own tests, on what a report holds of it.
+
+A side whose values the report holds is a measurement again: its units, p, interval and words are all made anew. Of
+exclusive features they are made of the patterns, of clusters of the distances, of steered arms of the means of the
+sets, and of a scan of the rates of each unit. A number that was recorded or printed without the prompts behind it is
+taken as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from saeprobe.claims import Published
+from saeprobe.evidence import Evidence, Kind, Recorder, Terms, recording
+from saeprobe.evidence.arms import among_sets
+from saeprobe.evidence.bounds import ALWAYS_RULE, against_bound, always
+from saeprobe.evidence.compare import each_holds, ordering
+from saeprobe.evidence.controls import verdict_of
+from saeprobe.evidence.correlation import correlation
+from saeprobe.evidence.counts import recorded_apart, with_interval
+from saeprobe.evidence.greater import about_equal, greater
+from saeprobe.evidence.printed import read_beside
+from saeprobe.evidence.printed_tables import printed, rank_correlation
+from saeprobe.evidence.ratios import ratio, ratio_as_printed
+from saeprobe.evidence.values import Margin, Measurement, Quantity, Summary
+from saeprobe.files import against, number, p_value
+from saeprobe.measures.clusters import above_zero, interval_of, judged_clusters, relabel, silhouettes
+from saeprobe.measures.exclusive import counted, judged_counts
+from saeprobe.measures.halving import Rates
+from saeprobe.measures.separation import RULES, SHARE, judged_separation, judged_signature
+from saeprobe.prompts.wordings import unit_of
+from saeprobe.statistics.planning import q_values
+
+MOST_FEATURES = 10_000_000  # of a dictionary; more are no count that anything measured
+_DISTINCT = re.compile(r"wordings of ([^;,]+) are near copies: kept apart")
+_RAISED = re.compile(r"taken times (\S+) and plus (\S+)$")
+
+
+def _side(piece: Evidence, row: int) -> Quantity:
+    """Make a side a measurement again, or a summary; what shares a frame, and which copies count, follow from it."""
+    sample = piece.samples[row]
+    label = sample.label.removeprefix(f"{sample.measure} of ") if piece.kind == "correlation" else sample.label
+    if not sample.values:
+        made = partial(Summary, measure=sample.measure, label=label, unit=sample.unit, place=sample.place)
+        made = partial(made, near_threshold=sample.near_threshold, reach=sample.reach)
+        return made(value=sample.mean, n=sample.n, origin="the report")
+    frames = {piece.unit_values[pair[row]].unit: f"{at}" for at, pair in enumerate(piece.pairs)}
+    distinct = set(_DISTINCT.findall(piece.scope))
+    held = tuple(replace(one, distinct=one.style in distinct) for one in sample.prompts)
+    prompts = tuple(
+        replace(one, frame=frames.get(unit, f"{row} alone: {unit}"))
+        for one, unit in zip(held, unit_of(held), strict=True)
+    )
+    return Measurement(
+        measure=sample.measure,
+        label=label,
+        unit=sample.unit,
+        values=np.array(sample.values),
+        prompts=prompts,
+        place=sample.place,
+    )
+
+
+def _margin(piece: Evidence, of: Quantity) -> Margin | None:
+    """Read a margin from the rule, or of recorded numbers from the statement."""
+    if piece.kind != "at least":
+        return None
+    if (found := _RAISED.search(piece.rule)) is not None:
+        return Margin(of=of, times=float(found[1]), plus=float(found[2]))
+    times, plus = re.search(r" > (\S+) x ", piece.statement), re.search(r" \+ (\S+) ", piece.statement)
+    return Margin(of=of, times=float(times[1]) if times else 1.0, plus=float(plus[1]) if plus else 0.0)
+
+
+def _greater(piece: Evidence, terms: Terms) -> Evidence:
+    if piece.units == "random sets":
+        return _among_sets(piece, terms)
+    if (piece.test or "").endswith("one-sided"):  # of a scan, which decides it together with the others
+        return piece
+    a, b = _side(piece, 0), _side(piece, 1)
+    if isinstance(a, Measurement) and isinstance(b, Measurement):
+        return greater(a, b, terms, _margin(piece, b), piece.controls)
+    return recorded_apart(a, b, terms, margin=_margin(piece, b))
+
+
+def _among_sets(piece: Evidence, terms: Terms) -> Evidence:
+    (part,), (a, b) = piece.parts, piece.samples
+    claim, base, *others = (unit.value for unit in piece.unit_values)
+    sets, up = np.array(others), piece.unit_values[0].side == a.label
+    steered, random = (a, b) if up else (b, a)
+    if not np.isclose(sets.mean(), random.mean, rtol=1e-9):
+        raise ValueError(f"the means of the random sets are not those of {random.label}")
+    (unsteered,) = (sample.mean for sample in part.samples if sample.label != steered.label)
+    margin = _margin(piece, _side(piece, 1))
+    beyond = None if margin is None else margin.over(b.mean)
+    found = among_sets(claim, base, sets, part, terms, margin, up=up)
+    return replace(
+        piece,
+        outcome=found.outcome,
+        reason=f"{against(steered.mean, unsteered, a.unit)} unsteered, {found.why}",
+        estimate=a.mean - b.mean - (beyond or 0.0),
+        p=found.p,
+        one_sided=found.one_sided,
+        n_units=(1, len(sets)),
+        margin=beyond,
+        needed=found.needed,
+    )
+
+
+def _equal(piece: Evidence, terms: Terms) -> Evidence:
+    a, b, margin = _side(piece, 0), _side(piece, 1), piece.margin or 0.0
+    found = re.search(r" x \(1 ± (\S+)\)$", piece.statement)
+    share = None if found is None else float(found[1])
+    if isinstance(a, Measurement) and isinstance(b, Measurement):
+        return about_equal(a, b, terms, margin=margin, share=share)
+    return recorded_apart(a, b, terms, within=margin, share=share)
+
+
+def _beside(piece: Evidence, unit: str = "") -> tuple[bool, float]:
+    """Read on which side of what number the sentence puts something."""
+    found = re.search(r" ([<>]) (\S+)$", piece.statement.removesuffix(f" {unit}"))
+    if found is None:
+        raise ValueError(f"{piece.statement!r} names no number")
+    return found[1] == ">", float(found[2])
+
+
+def _one(piece: Evidence, terms: Terms) -> Evidence:
+    of = _side(piece, 0)
+    if piece.rule.startswith(ALWAYS_RULE):  # of a style and its repeat a sentence of its own, and more words
+        again = always(of, 0 if piece.statement.endswith("= 0 on each prompt") else 1, terms)
+        repeat = " and " in of.label and piece.reason.startswith(f"{again.reason}; ")
+        return replace(again, statement=piece.statement, reason=piece.reason) if repeat else again
+    above, bound = _beside(piece, of.unit)
+    return against_bound(of, bound, terms, above=above)
+
+
+def _correlation(piece: Evidence, terms: Terms) -> Evidence:
+    above, bound = _beside(piece)
+    of = correlation(_side(piece, 0), _side(piece, 1))
+    with recording(Recorder(alpha=terms.alpha, seed=terms.seed, over=terms.over)):
+        return of > bound if above else of < bound
+
+
+def _published(piece: Evidence, terms: Terms) -> Evidence:
+    asked = re.search(r" = (\S+) times$", piece.statement)
+    if asked is not None:
+        return ratio_as_printed(ratio(_side(piece, 0), _side(piece, 1)), _ratio(piece, float(asked[1])), terms)
+    shown = piece.reason.split("): ", 1)[1] if "): " in piece.reason else piece.reason
+    digits: dict[str, str] = {}
+    for sample in piece.samples:
+        found = re.search(rf"(?:^|, ){re.escape(sample.label)} \S+ \(([^)]+)\)", shown)
+        digits[sample.label] = "" if found is None else found[1]
+    within = re.search(r" mean lies within (\S+) of its printed", piece.rule)
+    numbers = Published(
+        values={label: float(printed_as) for label, printed_as in digits.items()},
+        printed=digits,
+        unit=piece.unit,
+        tolerance=None if within is None else float(within[1]),
+    )
+    return read_beside(piece.statement.removesuffix(" as printed, on the same prompts"), numbers, piece.samples)
+
+
+def _ratio(piece: Evidence, value: float) -> Published:
+    """Make the printed ratio again, of which the reason says how it is rounded and how many units stand behind it."""
+    rounding = re.search(r" ± (\S+) by its digits", piece.reason)
+    stated = re.search(r" ± (\S+), as the claim states", piece.reason)
+    there = re.search(r" units a mean here and (\d+) there", piece.reason)
+    places = 2 if rounding is None else max(0, round(-np.log10(2 * float(rounding[1]))))
+    units = 1 if there is None else int(there[1])
+    return Published(
+        values={"ratio": value},
+        printed={"ratio": f"{value:.{places}f}"},
+        unit="times",
+        n=units if piece.units and piece.units.startswith("topics") else None,
+        wordings=1 if piece.units and piece.units.startswith("topics") else units,
+        tolerance=None if stated is None else float(stated[1]),
+    )
+
+
+def _whole(piece: Evidence, _terms: Terms) -> Evidence:
+    if all(part.kind == "printed" for part in piece.parts):
+        return piece  # never supported
+    names = piece.statement.split(" > ")
+    again = ordering(names, piece.parts) if piece.kind == "ordering" else each_holds(piece.parts)
+    others = "; ".join(part.reason for part in piece.parts), f"all {len(piece.parts)} features do: "
+    reason = piece.reason if piece.reason.startswith(others) else again.reason
+    return replace(piece, outcome=again.outcome, reason=reason, unit=again.unit, alpha=again.alpha, rule=again.rule)
+
+
+def _separation(piece: Evidence, terms: Terms) -> Evidence:
+    if not piece.samples:
+        return piece  # nothing was picked, which refutes it
+    one = piece.rule.startswith(RULES[1])
+    level = 1 - terms.alpha / (len(piece.samples) if one else 1)
+    shown = [with_interval(_side(piece, row), terms, level) for row in range(len(piece.samples))]
+    samples = tuple(sample for sample, _ in shown)
+    fires = piece.statement.split(" on every ")[0]
+    rates = [f"{number(sample.mean, SHARE)} of {sample.label}" for sample in samples[: 1 if one else 2]]
+    judge = partial(judged_signature, unknown=()) if one else judged_separation
+    judged = judge(f"{fires} on {' and '.join(rates)} prompts", piece.n_units, samples)
+    reason = piece.reason if piece.reason.startswith(judged[1]) else judged[1]
+    deciding = len(shown) if one else 2
+    known = [len(sample.values) for sample in samples[:deciding] if sample.values]
+    estimate = None if one else samples[0].mean - samples[1].mean
+    units = tuple(unit for _, of_side in shown[:deciding] for unit in of_side)
+    again = replace(piece, outcome=judged[0], reason=reason, rule=RULES[1 if one else 2], estimate=estimate)
+    again = replace(again, level=level, samples=samples, unit_values=units)
+    return replace(again, n_units=tuple(known)) if len(known) == deciding else again
+
+
+def _exclusive(piece: Evidence, terms: Terms) -> Evidence:
+    if piece.p is None:
+        return piece
+    counts = [count for _, count in piece.patterns]
+    if sum(counts) > MOST_FEATURES:
+        raise ValueError(f"{sum(counts):,} features fire, more than a dictionary has")
+    fires = np.array([[bit == "1" for bit in bits] for bits, _ in piece.patterns], dtype=bool).repeat(counts, axis=0).T
+    a, b = fires[: piece.n_units[0]], fires[piece.n_units[0] :]
+    alone = [int((on.any(axis=0) & ~off.any(axis=0)).sum()) for on, off in ((a, b), (b, a))]
+    samples = tuple(replace(sample, mean=float(mean)) for sample, mean in zip(piece.samples, alone, strict=True))
+    distinct = zip(piece.unit_values, fires.sum(axis=1), strict=True)
+    base = replace(
+        piece,
+        samples=samples,
+        estimate=float(alone[0] - alone[1]),
+        unit_values=tuple(replace(unit, value=float(value)) for unit, value in distinct),
+    )
+    tested = counted(base, a, b, terms, paired=piece.units == "topics")
+    return judged_counts(tested, piece.needed)
+
+
+def _scan(piece: Evidence, terms: Terms) -> Evidence:
+    if not piece.parts:
+        return piece
+    n = piece.parts[0].n_units[0]
+    values = np.array([[unit.value for unit in part.unit_values] for part in piece.parts]).T
+    rates = Rates(yes=values[:n], no=values[n:], names=(), paired=piece.units == "topics, paired", scope="")
+    tests = [rates.above(row, alpha=terms.alpha, seed=terms.seed) for row in range(len(piece.parts))]
+    adjusted, parts = q_values([p for p, _ in tests]), list[Evidence]()
+    for row, (part, (p, test), q) in enumerate(zip(piece.parts, tests, adjusted, strict=True)):
+        means = float(rates.yes[:, row].mean()), float(rates.no[:, row].mean())
+        sides = tuple(replace(sample, mean=mean) for sample, mean in zip(part.samples, means, strict=True))
+        reason = f"{against(*means, SHARE)}, {p_value(p)} ({p_value(q)} adjusted for {len(adjusted)} picked)"
+        outcome = "supported" if q < terms.alpha / 2 else "inconclusive"
+        again = replace(part, outcome=outcome, reason=reason, estimate=means[0] - means[1], p=p, alpha=terms.alpha)
+        parts.append(replace(again, samples=sides, test=f"{test.name} ({rates.units}), one-sided", seed=test.seed))
+    confirmed = sum(map(bool, parts))
+    outcome = verdict_of(piece.controls, "")[0] if confirmed else "inconclusive"
+    return replace(piece, parts=tuple(parts), estimate=float(confirmed), p=min(adjusted), outcome=outcome)
+
+
+def _clusters(piece: Evidence, terms: Terms) -> Evidence:
+    if piece.p is None:
+        return piece
+    names, count = [unit.side for unit in piece.unit_values], len(piece.samples)
+    labels = np.array([[sample.label for sample in piece.samples].index(name) for name in names])
+    distances = np.zeros((len(labels), len(labels)))
+    for unit, row in enumerate(piece.distances, start=1):
+        distances[unit, :unit] = distances[:unit, unit] = row
+    values, within = silhouettes(distances, labels[None])[0], count if piece.units == "topics" else None
+    found = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
+    by_style = [values[labels == index] for index in range(count)]
+    level = 1 - 2 * terms.alpha
+    samples = tuple(
+        replace(sample, mean=float(of.mean()), interval=interval_of(of, level))
+        for sample, of in zip(piece.samples, by_style, strict=True)
+    )
+    silhouette = zip(piece.unit_values, values.tolist(), strict=True)
+    again = replace(
+        piece,
+        estimate=float(values.mean()),
+        level=level,
+        p=found.p,
+        one_sided=max(found.p, *map(above_zero, by_style)),
+        test=found.name,
+        seed=found.seed,
+        n_units=tuple(np.bincount(labels).tolist()),
+        samples=samples,
+        unit_values=tuple(replace(unit, value=value) for unit, value in silhouette),
+    )
+    return judged_clusters(again, f"mean silhouette {values.mean():.2f}, {p_value(found.p)}", within, terms.alpha)
+
+
+def _printed(piece: Evidence, terms: Terms) -> Evidence:
+    asked = re.search(r"^rank correlation of .*, between (\S+) and (\S+)$", piece.statement)
+    if asked is None:
+        return piece  # no test, and never supported
+    tables = [
+        printed(
+            Published(
+                values={str(row): one.mean for row, one in enumerate(of)},
+                printed={str(row): repr(one.mean) for row, one in enumerate(of)},
+                unit=of[0].unit,
+            ),
+            source=of[0].measure.removeprefix("number printed in "),
+        )
+        for of in (piece.samples[::2], piece.samples[1::2])
+    ]
+    with recording(Recorder(alpha=terms.alpha)):
+        again = rank_correlation(*tables, above=float(asked[1]), below=float(asked[2]))
+    return replace(again, samples=piece.samples)
+
+
+AGAIN: dict[Kind, Callable[[Evidence, Terms], Evidence]] = {
+    "greater": _greater,
+    "at least": _greater,
+    "about equal": _equal,
+    "bound": _one,
+    "rate": _one,
+    "correlation": _correlation,
+    "published": _published,
+    "every": _whole,
+    "ordering": _whole,
+    "separation": _separation,
+    "exclusive": _exclusive,
+    "scan": _scan,
+    "clusters": _clusters,
+    "printed": _printed,
+}

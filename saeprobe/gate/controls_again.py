@@ -21,6 +21,8 @@ from saeprobe.measures.exclusive import error_of as error_of_counts
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.shifts import Shift
 
+_OF_TWO = ("greater", "at least")
+
 
 def answered_again(control: ControlResult, piece: Evidence, terms: Terms) -> ControlResult:
     """Answer for a control again, of which a test stands there."""
@@ -33,12 +35,21 @@ def answered_again(control: ControlResult, piece: Evidence, terms: Terms) -> Con
     made = _made(control, piece, terms)
     best = replace(made, at_best=(control.p or 0.0, numbers["p of C"]))  # where no unit varies, which is rare
     made = made if made.at_best != (1.0, 1.0) else best
-    return answered(control.name, effect, made, terms, found=found, done="", how="", unit=piece.unit)
+    units = control.unit_values
+    if control.name == "injection" and control.evidence is not None and piece.kind in _OF_TWO:
+        units = control.evidence.unit_values
+    elif control.name == "length":
+        both = zip(units, piece.unit_values, strict=True)
+        units = tuple(replace(own, side=of.side, unit=of.unit) for own, of in both)
+    elif control.name == "wording" and not (piece.units or "").startswith("topics"):
+        units = tuple(unit for unit in units if unit in piece.unit_values)
+    again = partial(answered, control.name, effect, made, terms, found=found, done="", how="")
+    return again(unit=piece.unit, unit_values=units)
 
 
 def _made(control: ControlResult, piece: Evidence, terms: Terms) -> Made:
     """Make the contrasts of a control again, from its units and those of the claim, or of its own evidence."""
-    numbers, of_features = control.numbers, piece.kind not in ("greater", "at least")
+    numbers, of_features = control.numbers, piece.kind not in _OF_TWO
     if control.name == "activity":
         whole, half = _given(numbers)
         interval = whole.interval(piece.estimate or 0.0, 1 - 2 * terms.alpha)
@@ -111,14 +122,20 @@ def _among_draws(control: ControlResult, piece: Evidence, terms: Terms, *, found
     prompts, size = int(read[1].replace(",", "")) if read else 0, numbers["D"]
     relative = "% of the claim" in control.detail
     scale = control.estimate / (size - float(drawn.mean())) if relative else None
-    if piece.kind in ("greater", "at least") and piece.samples[0].values:
+    if piece.kind in _OF_TWO and piece.samples[0].values:
         here = [_first_topics(sample) for sample in piece.samples]
         if len({prompt for side in here for prompt, _ in side}) == prompts:
             first, second = (fmean(value for _, value in side) for side in here)
             scale = second if relative else None
             size = (first - second) / (1.0 if scale is None else scale)
     return among_draws(
-        control.name, (size, drawn, scale), statement="", unit=piece.unit, prompts=prompts, found=found, terms=terms
+        control.name,
+        (size, drawn, scale),
+        statement=control.unit_values[0].side,
+        unit=piece.unit,
+        prompts=prompts,
+        found=found,
+        terms=terms,
     )
 
 

@@ -37,8 +37,8 @@ _OF_PIECE: Final = (
     *("statement", "outcome", "reason", "unit", "estimate", "interval", "level", "p", "one_sided", "alpha", "test"),
     *("seed", "units", "n_units", "scope", "rule", "unit_values", "pairs", "copies", "margin", "patterns"),
 )
-_OF_CONTROL: Final = ("answer", "estimate", "interval", "p", "share", "detail")
-_OF_SAMPLE: Final = ("mean", "n", "interval")
+_OF_CONTROL: Final = ("answer", "estimate", "interval", "p", "share", "detail", "rule", "unit_values")
+_OF_SAMPLE: Final = ("measure", "mean", "n", "interval")
 _FRAMES: Final = re.compile(r" \(frames are named, but [^)]*\)")
 
 
@@ -177,6 +177,8 @@ def _control_doubts(control: ControlResult, piece: Evidence, terms: Terms) -> It
     behind = again.detail.lstrip() in control.detail if control.answer == "cannot tell" else None
     if behind or control.detail.endswith(again.detail.lstrip()):
         again = replace(again, detail=control.detail)
+    if control.rule.startswith(again.rule.rstrip()):  # how it ends is the same for all of its name
+        again = replace(again, rule=control.rule)
     numbers = {name: control.numbers.get(name) for name in again.numbers}
     yield from _unlike(control, again, _OF_CONTROL)
     if not _same(tuple(numbers.values()), tuple(again.numbers.values())):
@@ -189,7 +191,15 @@ def _control_doubts(control: ControlResult, piece: Evidence, terms: Terms) -> It
 def _of_published(probe: Probe, evidence: Sequence[Evidence]) -> Iterator[str]:
     """Hold each printed number against the measured one by its own tolerance, and that against its parts."""
     samples = [sample for piece in evidence for one in piece.walk() for sample in one.samples]
+    answers = [row.answer for row in probe.published]
+    if (
+        "agrees" in answers
+        and f"; {answers.count('agrees')} of {len(answers)} published values agree" not in probe.reason
+    ):
+        yield f"the reason of the verdict does not say that {answers.count('agrees')} of {len(answers)} values agree"
     for row in probe.published:
+        if row.answer == "cannot be compared" and f"{row.measured:.4g}, published {row.value:g}" not in probe.reason:
+            yield f"the reason of the verdict does not say that {row.label} is not compared with {row.value:g}"
         yield from (f"{row.label} as published: {what}" for what in _row_doubts(row, samples))
 
 
@@ -201,6 +211,8 @@ def _row_doubts(row: Published, samples: Sequence[Sample]) -> Iterator[str]:
     counted = "jackknife" in (row.tolerance_from or "")  # of fewer wordings than were read
     if not counted and not any(_same(row.measured, mean) for mean in means):
         yield f"measured is {row.measured:g}, and no sample has that mean"
+    if (row.answer == "agrees") is (row.tolerance is None or " would hold " in (row.tolerance_from or "")):
+        yield f"it is {row.answer}, which its tolerance contradicts: {row.tolerance_from}"
     if row.tolerance is None:
         return
     parts = None if row.rounding is None or row.sampling is None else row.rounding + row.sampling + (row.reach or 0.0)

@@ -49,13 +49,14 @@ def _side(piece: Evidence, row: int) -> Quantity:
         made = partial(Summary, measure=sample.measure, label=label, unit=sample.unit, place=sample.place)
         made = partial(made, near_threshold=sample.near_threshold, reach=sample.reach)
         return made(value=sample.mean, n=sample.n, origin="the report")
-    frames = {piece.unit_values[pair[row]].unit: f"{at}" for at, pair in enumerate(piece.pairs)}
-    distinct = set(_DISTINCT.findall(piece.scope))
-    held = tuple(replace(one, distinct=one.style in distinct) for one in sample.prompts)
-    prompts = tuple(
-        replace(one, frame=frames.get(unit, f"{row} alone: {unit}"))
-        for one, unit in zip(held, unit_of(held), strict=True)
-    )
+    prompts, distinct = sample.prompts, set(_DISTINCT.findall(piece.scope))
+    if distinct:
+        prompts = tuple(replace(one, distinct=one.style in distinct) for one in prompts)
+    if len(piece.n_units) > 1 and piece.units != "topics, paired":  # where two wordings could share a frame
+        frames = {piece.unit_values[pair[row]].unit: f"{at}" for at, pair in enumerate(piece.pairs)}
+        named = {(one.style, one.template): unit for one, unit in zip(prompts, unit_of(prompts), strict=True)}
+        named = {of: frames.get(unit, f"{row} alone: {unit}") for of, unit in named.items()}
+        prompts = tuple(replace(one, frame=named[one.style, one.template]) for one in prompts)
     return Measurement(
         measure=sample.measure,
         label=label,
@@ -187,8 +188,11 @@ def _whole(piece: Evidence, _terms: Terms) -> Evidence:
     names = piece.statement.split(" > ")
     again = ordering(names, piece.parts) if piece.kind == "ordering" else each_holds(piece.parts)
     others = "; ".join(part.reason for part in piece.parts), f"all {len(piece.parts)} features do: "
-    reason = piece.reason if piece.reason.startswith(others) else again.reason
-    return replace(piece, outcome=again.outcome, reason=reason, unit=again.unit, alpha=again.alpha, rule=again.rule)
+    reason, statement = piece.reason if piece.reason.startswith(others) else again.reason, again.statement
+    if statement.startswith("feature "):
+        which, does = zip(*(part.statement.removeprefix("feature ").split(" ", 1) for part in piece.parts), strict=True)
+        statement = f"each of features {', '.join(which)} {does[0]}"
+    return replace(again, statement=statement, reason=reason)
 
 
 def _separation(piece: Evidence, terms: Terms) -> Evidence:
@@ -197,7 +201,9 @@ def _separation(piece: Evidence, terms: Terms) -> Evidence:
     one = piece.rule.startswith(RULES[1])
     level = 1 - terms.alpha / (len(piece.samples) if one else 1)
     shown = [with_interval(_side(piece, row), terms, level) for row in range(len(piece.samples))]
-    samples = tuple(sample for sample, _ in shown)
+    samples = tuple(
+        replace(sample, measure=f"firing rate of {piece.statement.split(' fires ')[0]}") for sample, _ in shown
+    )
     fires = piece.statement.split(" on every ")[0]
     rates = [f"{number(sample.mean, SHARE)} of {sample.label}" for sample in samples[: 1 if one else 2]]
     judge = partial(judged_signature, unknown=()) if one else judged_separation
@@ -243,14 +249,22 @@ def _scan(piece: Evidence, terms: Terms) -> Evidence:
     adjusted, parts = q_values([p for p, _ in tests]), list[Evidence]()
     for row, (part, (p, test), q) in enumerate(zip(piece.parts, tests, adjusted, strict=True)):
         means = float(rates.yes[:, row].mean()), float(rates.no[:, row].mean())
-        sides = tuple(replace(sample, mean=mean) for sample, mean in zip(part.samples, means, strict=True))
+        measure = f"firing rate of {part.statement.split(' fires ')[0]}"
+        sides = tuple(
+            replace(sample, mean=mean, measure=measure) for sample, mean in zip(part.samples, means, strict=True)
+        )
         reason = f"{against(*means, SHARE)}, {p_value(p)} ({p_value(q)} adjusted for {len(adjusted)} picked)"
         outcome = "supported" if q < terms.alpha / 2 else "inconclusive"
         again = replace(part, outcome=outcome, reason=reason, estimate=means[0] - means[1], p=p, alpha=terms.alpha)
-        parts.append(replace(again, samples=sides, test=f"{test.name} ({rates.units}), one-sided", seed=test.seed))
+        rule = part.rule if part.rule.endswith(test.rule) else test.rule
+        again = replace(again, samples=sides, n_units=(n, len(values) - n), units=rates.units, rule=rule)
+        parts.append(replace(again, test=f"{test.name} ({rates.units}), one-sided", seed=test.seed))
     confirmed = sum(map(bool, parts))
     outcome = verdict_of(piece.controls, "")[0] if confirmed else "inconclusive"
-    return replace(piece, parts=tuple(parts), estimate=float(confirmed), p=min(adjusted), outcome=outcome)
+    best = parts[int(np.argmin(adjusted))]
+    test = f"{best.test}; Benjamini-Hochberg over {len(parts)} features"
+    again = replace(piece, parts=tuple(parts), n_units=best.n_units, test=test, seed=best.seed)
+    return replace(again, estimate=float(confirmed), p=min(adjusted), outcome=outcome)
 
 
 def _clusters(piece: Evidence, terms: Terms) -> Evidence:
@@ -277,6 +291,7 @@ def _clusters(piece: Evidence, terms: Terms) -> Evidence:
         p=found.p,
         one_sided=max(found.p, *map(above_zero, by_style)),
         test=found.name,
+        rule=piece.rule if piece.rule.endswith(found.rule("The mean silhouette")) else found.name,
         seed=found.seed,
         n_units=tuple(np.bincount(labels).tolist()),
         samples=samples,

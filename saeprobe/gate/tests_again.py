@@ -27,9 +27,11 @@ from saeprobe.evidence.greater import about_equal, greater
 from saeprobe.evidence.printed import read_beside
 from saeprobe.evidence.printed_tables import printed, rank_correlation
 from saeprobe.evidence.ratios import ratio, ratio_as_printed
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Margin, Measurement, Quantity, Summary
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.clusters import above_zero, interval_of, judged_clusters, relabel, silhouettes
+from saeprobe.measures.differences import fewest_in_words, judged_fewest
 from saeprobe.measures.exclusive import counted, judged_counts
 from saeprobe.measures.halving import Rates
 from saeprobe.measures.separation import RULES, SHARE, judged_separation, judged_signature
@@ -102,7 +104,10 @@ def _among_sets(piece: Evidence, terms: Terms) -> Evidence:
     return replace(
         piece,
         outcome=found.outcome,
+        statement=f"{a.measure} of {a.label} > {_side(piece, 1).name if margin is None else margin.name}",
         reason=f"{against(steered.mean, unsteered, a.unit)} unsteered, {found.why}",
+        scope=f"features such as these {len(sets)} random sets; against the unsteered model {part.scope}",
+        test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
         estimate=a.mean - b.mean - (beyond or 0.0),
         p=found.p,
         one_sided=found.one_sided,
@@ -116,6 +121,7 @@ def _equal(piece: Evidence, terms: Terms) -> Evidence:
     a, b, margin = _side(piece, 0), _side(piece, 1), piece.margin or 0.0
     found = re.search(r" x \(1 ± (\S+)\)$", piece.statement)
     share = None if found is None else float(found[1])
+    margin = margin if share is None else share * abs(piece.samples[1].mean)
     if isinstance(a, Measurement) and isinstance(b, Measurement):
         return about_equal(a, b, terms, margin=margin, share=share)
     return recorded_apart(a, b, terms, within=margin, share=share)
@@ -162,7 +168,11 @@ def _published(piece: Evidence, terms: Terms) -> Evidence:
         unit=piece.unit,
         tolerance=None if within is None else float(within[1]),
     )
-    return read_beside(piece.statement.removesuffix(" as printed, on the same prompts"), numbers, piece.samples)
+    again = read_beside(piece.statement.removesuffix(" as printed, on the same prompts"), numbers, piece.samples)
+    ends = (sample_of(_side(piece, row), terms).interval for row in range(len(piece.samples)))
+    return replace(
+        again, samples=tuple(replace(one, interval=end) for one, end in zip(piece.samples, ends, strict=True))
+    )
 
 
 def _ratio(piece: Evidence, value: float) -> Published:
@@ -183,16 +193,19 @@ def _ratio(piece: Evidence, value: float) -> Published:
 
 
 def _whole(piece: Evidence, _terms: Terms) -> Evidence:
-    if all(part.kind == "printed" for part in piece.parts):
+    if piece.parts and all(part.kind == "printed" for part in piece.parts):
         return piece  # never supported
+    if not piece.parts:  # which of some features fires on the fewest prompts
+        where = re.search(r" prompts of (.*?); ", piece.reason)
+        judged = judged_fewest(piece.samples, "" if where is None else where[1])
+        return replace(piece, outcome=judged[0], reason=judged[1], statement=fewest_in_words(piece.samples))
     names = piece.statement.split(" > ")
     again = ordering(names, piece.parts) if piece.kind == "ordering" else each_holds(piece.parts)
     others = "; ".join(part.reason for part in piece.parts), f"all {len(piece.parts)} features do: "
-    reason, statement = piece.reason if piece.reason.startswith(others) else again.reason, again.statement
-    if statement.startswith("feature "):
-        which, does = zip(*(part.statement.removeprefix("feature ").split(" ", 1) for part in piece.parts), strict=True)
-        statement = f"each of features {', '.join(which)} {does[0]}"
-    return replace(again, statement=statement, reason=reason)
+    reason = piece.reason if piece.reason.startswith(others) else again.reason
+    each = [part.statement.removeprefix("feature ").partition(" ") for part in piece.parts]
+    each = f"each of features {', '.join(which for which, *_ in each)} {each[0][2]}"
+    return replace(again, statement=each if piece.statement == each else again.statement, reason=reason)
 
 
 def _separation(piece: Evidence, terms: Terms) -> Evidence:

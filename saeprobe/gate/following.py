@@ -1,11 +1,13 @@
 """What releases a claim is followed again: from the values of a report to its word, by the package's own functions.
 
 Of each comparison behind a verdict its units, estimate, p, interval, outcome and words are made again from the values
-of each prompt, or from what the report holds in their place (`tests_again`); then the answers of its controls, the
-numbers that are printed or approved beside it, the verdict, its largest p and its q. What a report does not hold is
-taken as it stands: single firings (the p of the control `activity`), lengths by topic and side, how a scan picked its
-features, the sets of other steering samples, how far rounding may move a mean, what draws read of features, and any
-number that was recorded or printed without its prompts.
+of each prompt, or from what the report holds in their place (`tests_again`, `features_again`); then the answers of its
+controls (`controls_again`), the numbers that are printed or approved beside it, the verdict, its largest p and its q.
+
+What a report does not hold is taken as it stands: single firings (the p of the control `activity`), lengths by topic on
+either side, how a scan picked its features, what draws read of sets of features, how far rounding may move a mean,
+what a claim states (a printed number, its tolerance, a margin or bound beside its words), and any number that was
+recorded or printed without its prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from saeprobe import claims
 from saeprobe.claims import NotRun
 from saeprobe.evidence import ControlResult, Evidence, Sample, Terms, UnitValue, as_looked
 from saeprobe.gate.controls_again import answered_again
-from saeprobe.gate.tests_again import AGAIN
+from saeprobe.gate.features_again import AGAIN
 from saeprobe.report import AGAIN as MADE_AGAIN
 from saeprobe.report.rebuilt import evidence_at
 from saeprobe.report.shape import Claim, Document, Probe, Published

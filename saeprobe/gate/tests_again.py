@@ -1,8 +1,7 @@
-"""Each kind of evidence is decided again by the package's own tests, on what a report holds of it.
+"""Evidence on values is decided again by the package's own tests.
 
-A side whose values the report holds is a measurement again: its units, p, interval and words are all made anew. Of
-exclusive features they are made of the patterns, of clusters of the distances, of steered arms of the means of the
-sets, and of a scan of the rates of each unit. A number that was recorded or printed without the prompts behind it is
+A side whose values a report holds is a measurement again, so that its units, p, interval and words are all made anew.
+Steered arms are ranked by the means of the sets. A number that was recorded or printed without the prompts behind it is
 taken as it is.
 """
 
@@ -20,30 +19,23 @@ from saeprobe.evidence import Evidence, Kind, Recorder, Terms, recording
 from saeprobe.evidence.arms import among_sets
 from saeprobe.evidence.bounds import ALWAYS_RULE, against_bound, always
 from saeprobe.evidence.compare import each_holds, ordering
-from saeprobe.evidence.controls import verdict_of
 from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.counts import recorded_apart, with_interval
+from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.greater import about_equal, greater
 from saeprobe.evidence.printed import read_beside
 from saeprobe.evidence.printed_tables import printed, rank_correlation
 from saeprobe.evidence.ratios import ratio, ratio_as_printed
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Margin, Measurement, Quantity, Summary
-from saeprobe.files import against, number, p_value
-from saeprobe.measures.clusters import above_zero, interval_of, judged_clusters, relabel, silhouettes
+from saeprobe.files import against
 from saeprobe.measures.differences import fewest_in_words, judged_fewest
-from saeprobe.measures.exclusive import counted, judged_counts
-from saeprobe.measures.halving import Rates
-from saeprobe.measures.separation import RULES, SHARE, judged_separation, judged_signature
 from saeprobe.prompts.wordings import unit_of
-from saeprobe.statistics.planning import q_values
 
-MOST_FEATURES = 10_000_000  # of a dictionary; more are no count that anything measured
 _DISTINCT = re.compile(r"wordings of ([^;,]+) are near copies: kept apart")
 _RAISED = re.compile(r"taken times (\S+) and plus (\S+)$")
 
 
-def _side(piece: Evidence, row: int) -> Quantity:
+def side_again(piece: Evidence, row: int) -> Quantity:
     """Make a side a measurement again, or a summary; what shares a frame, and which copies count, follow from it."""
     sample = piece.samples[row]
     label = sample.label.removeprefix(f"{sample.measure} of ") if piece.kind == "correlation" else sample.label
@@ -84,7 +76,7 @@ def _greater(piece: Evidence, terms: Terms) -> Evidence:
         return _among_sets(piece, terms)
     if (piece.test or "").endswith("one-sided"):  # of a scan, which decides it together with the others
         return piece
-    a, b = _side(piece, 0), _side(piece, 1)
+    a, b = side_again(piece, 0), side_again(piece, 1)
     if isinstance(a, Measurement) and isinstance(b, Measurement):
         return greater(a, b, terms, _margin(piece, b), piece.controls)
     return recorded_apart(a, b, terms, margin=_margin(piece, b))
@@ -98,13 +90,13 @@ def _among_sets(piece: Evidence, terms: Terms) -> Evidence:
     if not np.isclose(sets.mean(), random.mean, rtol=1e-9):
         raise ValueError(f"the means of the random sets are not those of {random.label}")
     (unsteered,) = (sample.mean for sample in part.samples if sample.label != steered.label)
-    margin = _margin(piece, _side(piece, 1))
+    margin = _margin(piece, side_again(piece, 1))
     beyond = None if margin is None else margin.over(b.mean)
     found = among_sets(claim, base, sets, part, terms, margin, up=up)
     return replace(
         piece,
         outcome=found.outcome,
-        statement=f"{a.measure} of {a.label} > {_side(piece, 1).name if margin is None else margin.name}",
+        statement=f"{a.measure} of {a.label} > {side_again(piece, 1).name if margin is None else margin.name}",
         reason=f"{against(steered.mean, unsteered, a.unit)} unsteered, {found.why}",
         scope=f"features such as these {len(sets)} random sets; against the unsteered model {part.scope}",
         test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
@@ -118,7 +110,7 @@ def _among_sets(piece: Evidence, terms: Terms) -> Evidence:
 
 
 def _equal(piece: Evidence, terms: Terms) -> Evidence:
-    a, b, margin = _side(piece, 0), _side(piece, 1), piece.margin or 0.0
+    a, b, margin = side_again(piece, 0), side_again(piece, 1), piece.margin or 0.0
     found = re.search(r" x \(1 ± (\S+)\)$", piece.statement)
     share = None if found is None else float(found[1])
     margin = margin if share is None else share * abs(piece.samples[1].mean)
@@ -136,7 +128,7 @@ def _beside(piece: Evidence, unit: str = "") -> tuple[bool, float]:
 
 
 def _one(piece: Evidence, terms: Terms) -> Evidence:
-    of = _side(piece, 0)
+    of = side_again(piece, 0)
     if piece.rule.startswith(ALWAYS_RULE):  # of a style and its repeat a sentence of its own, and more words
         again = always(of, 0 if piece.statement.endswith("= 0 on each prompt") else 1, terms)
         repeat = " and " in of.label and piece.reason.startswith(f"{again.reason}; ")
@@ -147,7 +139,7 @@ def _one(piece: Evidence, terms: Terms) -> Evidence:
 
 def _correlation(piece: Evidence, terms: Terms) -> Evidence:
     above, bound = _beside(piece)
-    of = correlation(_side(piece, 0), _side(piece, 1))
+    of = correlation(side_again(piece, 0), side_again(piece, 1))
     with recording(Recorder(alpha=terms.alpha, seed=terms.seed, over=terms.over)):
         return of > bound if above else of < bound
 
@@ -155,7 +147,9 @@ def _correlation(piece: Evidence, terms: Terms) -> Evidence:
 def _published(piece: Evidence, terms: Terms) -> Evidence:
     asked = re.search(r" = (\S+) times$", piece.statement)
     if asked is not None:
-        return ratio_as_printed(ratio(_side(piece, 0), _side(piece, 1)), _ratio(piece, float(asked[1])), terms)
+        return ratio_as_printed(
+            ratio(side_again(piece, 0), side_again(piece, 1)), _ratio(piece, float(asked[1])), terms
+        )
     shown = piece.reason.split("): ", 1)[1] if "): " in piece.reason else piece.reason
     digits: dict[str, str] = {}
     for sample in piece.samples:
@@ -169,7 +163,7 @@ def _published(piece: Evidence, terms: Terms) -> Evidence:
         tolerance=None if within is None else float(within[1]),
     )
     again = read_beside(piece.statement.removesuffix(" as printed, on the same prompts"), numbers, piece.samples)
-    ends = (sample_of(_side(piece, row), terms).interval for row in range(len(piece.samples)))
+    ends = (sample_of(side_again(piece, row), terms).interval for row in range(len(piece.samples)))
     return replace(
         again, samples=tuple(replace(one, interval=end) for one, end in zip(piece.samples, ends, strict=True))
     )
@@ -208,111 +202,6 @@ def _whole(piece: Evidence, _terms: Terms) -> Evidence:
     return replace(again, statement=each if piece.statement == each else again.statement, reason=reason)
 
 
-def _separation(piece: Evidence, terms: Terms) -> Evidence:
-    if not piece.samples:
-        return piece  # nothing was picked, which refutes it
-    one = piece.rule.startswith(RULES[1])
-    level = 1 - terms.alpha / (len(piece.samples) if one else 1)
-    shown = [with_interval(_side(piece, row), terms, level) for row in range(len(piece.samples))]
-    samples = tuple(
-        replace(sample, measure=f"firing rate of {piece.statement.split(' fires ')[0]}") for sample, _ in shown
-    )
-    fires = piece.statement.split(" on every ")[0]
-    rates = [f"{number(sample.mean, SHARE)} of {sample.label}" for sample in samples[: 1 if one else 2]]
-    judge = partial(judged_signature, unknown=()) if one else judged_separation
-    judged = judge(f"{fires} on {' and '.join(rates)} prompts", piece.n_units, samples)
-    reason = piece.reason if piece.reason.startswith(judged[1]) else judged[1]
-    deciding = len(shown) if one else 2
-    known = [len(sample.values) for sample in samples[:deciding] if sample.values]
-    estimate = None if one else samples[0].mean - samples[1].mean
-    units = tuple(unit for _, of_side in shown[:deciding] for unit in of_side)
-    again = replace(piece, outcome=judged[0], reason=reason, rule=RULES[1 if one else 2], estimate=estimate)
-    again = replace(again, level=level, samples=samples, unit_values=units)
-    return replace(again, n_units=tuple(known)) if len(known) == deciding else again
-
-
-def _exclusive(piece: Evidence, terms: Terms) -> Evidence:
-    if piece.p is None:
-        return piece
-    counts = [count for _, count in piece.patterns]
-    if sum(counts) > MOST_FEATURES:
-        raise ValueError(f"{sum(counts):,} features fire, more than a dictionary has")
-    fires = np.array([[bit == "1" for bit in bits] for bits, _ in piece.patterns], dtype=bool).repeat(counts, axis=0).T
-    a, b = fires[: piece.n_units[0]], fires[piece.n_units[0] :]
-    alone = [int((on.any(axis=0) & ~off.any(axis=0)).sum()) for on, off in ((a, b), (b, a))]
-    samples = tuple(replace(sample, mean=float(mean)) for sample, mean in zip(piece.samples, alone, strict=True))
-    distinct = zip(piece.unit_values, fires.sum(axis=1), strict=True)
-    base = replace(
-        piece,
-        samples=samples,
-        estimate=float(alone[0] - alone[1]),
-        unit_values=tuple(replace(unit, value=float(value)) for unit, value in distinct),
-    )
-    tested = counted(base, a, b, terms, paired=piece.units == "topics")
-    return judged_counts(tested, piece.needed)
-
-
-def _scan(piece: Evidence, terms: Terms) -> Evidence:
-    if not piece.parts:
-        return piece
-    n = piece.parts[0].n_units[0]
-    values = np.array([[unit.value for unit in part.unit_values] for part in piece.parts]).T
-    rates = Rates(yes=values[:n], no=values[n:], names=(), paired=piece.units == "topics, paired", scope="")
-    tests = [rates.above(row, alpha=terms.alpha, seed=terms.seed) for row in range(len(piece.parts))]
-    adjusted, parts = q_values([p for p, _ in tests]), list[Evidence]()
-    for row, (part, (p, test), q) in enumerate(zip(piece.parts, tests, adjusted, strict=True)):
-        means = float(rates.yes[:, row].mean()), float(rates.no[:, row].mean())
-        measure = f"firing rate of {part.statement.split(' fires ')[0]}"
-        sides = tuple(
-            replace(sample, mean=mean, measure=measure) for sample, mean in zip(part.samples, means, strict=True)
-        )
-        reason = f"{against(*means, SHARE)}, {p_value(p)} ({p_value(q)} adjusted for {len(adjusted)} picked)"
-        outcome = "supported" if q < terms.alpha / 2 else "inconclusive"
-        again = replace(part, outcome=outcome, reason=reason, estimate=means[0] - means[1], p=p, alpha=terms.alpha)
-        rule = part.rule if part.rule.endswith(test.rule) else test.rule
-        again = replace(again, samples=sides, n_units=(n, len(values) - n), units=rates.units, rule=rule)
-        parts.append(replace(again, test=f"{test.name} ({rates.units}), one-sided", seed=test.seed))
-    confirmed = sum(map(bool, parts))
-    outcome = verdict_of(piece.controls, "")[0] if confirmed else "inconclusive"
-    best = parts[int(np.argmin(adjusted))]
-    test = f"{best.test}; Benjamini-Hochberg over {len(parts)} features"
-    again = replace(piece, parts=tuple(parts), n_units=best.n_units, test=test, seed=best.seed)
-    return replace(again, estimate=float(confirmed), p=min(adjusted), outcome=outcome)
-
-
-def _clusters(piece: Evidence, terms: Terms) -> Evidence:
-    if piece.p is None:
-        return piece
-    names, count = [unit.side for unit in piece.unit_values], len(piece.samples)
-    labels = np.array([[sample.label for sample in piece.samples].index(name) for name in names])
-    distances = np.zeros((len(labels), len(labels)))
-    for unit, row in enumerate(piece.distances, start=1):
-        distances[unit, :unit] = distances[:unit, unit] = row
-    values, within = silhouettes(distances, labels[None])[0], count if piece.units == "topics" else None
-    found = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
-    by_style = [values[labels == index] for index in range(count)]
-    level = 1 - 2 * terms.alpha
-    samples = tuple(
-        replace(sample, mean=float(of.mean()), interval=interval_of(of, level))
-        for sample, of in zip(piece.samples, by_style, strict=True)
-    )
-    silhouette = zip(piece.unit_values, values.tolist(), strict=True)
-    again = replace(
-        piece,
-        estimate=float(values.mean()),
-        level=level,
-        p=found.p,
-        one_sided=max(found.p, *map(above_zero, by_style)),
-        test=found.name,
-        rule=piece.rule if piece.rule.endswith(found.rule("The mean silhouette")) else found.name,
-        seed=found.seed,
-        n_units=tuple(np.bincount(labels).tolist()),
-        samples=samples,
-        unit_values=tuple(replace(unit, value=value) for unit, value in silhouette),
-    )
-    return judged_clusters(again, f"mean silhouette {values.mean():.2f}, {p_value(found.p)}", within, terms.alpha)
-
-
 def _printed(piece: Evidence, terms: Terms) -> Evidence:
     asked = re.search(r"^rank correlation of .*, between (\S+) and (\S+)$", piece.statement)
     if asked is None:
@@ -333,7 +222,7 @@ def _printed(piece: Evidence, terms: Terms) -> Evidence:
     return replace(again, samples=piece.samples)
 
 
-AGAIN: dict[Kind, Callable[[Evidence, Terms], Evidence]] = {
+OF_VALUES: dict[Kind, Callable[[Evidence, Terms], Evidence]] = {
     "greater": _greater,
     "at least": _greater,
     "about equal": _equal,
@@ -343,9 +232,5 @@ AGAIN: dict[Kind, Callable[[Evidence, Terms], Evidence]] = {
     "published": _published,
     "every": _whole,
     "ordering": _whole,
-    "separation": _separation,
-    "exclusive": _exclusive,
-    "scan": _scan,
-    "clusters": _clusters,
     "printed": _printed,
 }

@@ -130,7 +130,7 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
 
 
 def of_free_topics(on_free: Group, on_all: Group) -> Made:
-    """Contrast topics in the free wordings with the same in all."""
+    """Take topics in the free wordings alone, and less half of the same in all wordings."""
     less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
     return Made(left=mean_of(array(on_free)), half=mean_of(less), at_best=(0.5 ** len(less), 0.5 ** len(less)))
 

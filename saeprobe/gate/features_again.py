@@ -132,7 +132,8 @@ def _clusters(piece: Evidence, terms: Terms) -> Evidence:
     return judged_clusters(again, f"mean silhouette {values.mean():.2f}, {p_value(found.p)}", within, terms.alpha)
 
 
-AGAIN: Final[dict[Kind, Callable[[Evidence, Terms], Evidence]]] = OF_VALUES | {
+AGAIN: Final[dict[Kind, Callable[[Evidence, Terms], Evidence]]] = {
+    **OF_VALUES,
     "separation": _separation,
     "exclusive": _exclusive,
     "scan": _scan,

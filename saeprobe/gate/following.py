@@ -49,13 +49,14 @@ def doubts(document: Document, claim: Claim, probe: Probe) -> Iterator[tuple[str
 
     It follows where the package decides the same again from the values that the report holds, number by number.
     """
-    remedy = f"the report is not as its run wrote it, or another version of saeprobe did: {MADE_AGAIN}"
+    found = list[str]()
     try:
-        with warnings.catch_warnings(action="error"):
-            for what in _doubts(document, claim, probe):
-                yield what, remedy
+        with warnings.catch_warnings(action="error"):  # of a number that no test could be made on
+            found.extend(_doubts(document, claim, probe))
     except (*_UNFOLLOWED, Warning) as error:
-        yield f"it could not be followed: {type(error).__name__}: {error}", remedy
+        found.append(f"it could not be followed: {type(error).__name__}: {error}")
+    remedy = f"the report is not as its run wrote it, or another version of saeprobe wrote it: {MADE_AGAIN}"
+    yield from ((what, remedy) for what in found)
 
 
 def _doubts(document: Document, claim: Claim, probe: Probe) -> Iterator[str]:

@@ -13,6 +13,7 @@ from saeprobe.files import FileError, UnusableError, visible, visible_lines
 from saeprobe.gate import EXIT_CODES
 from saeprobe.gate.approving import ApprovalError, approve
 from saeprobe.gate.comparing import changes
+from saeprobe.gate.following import doubts as follow
 from saeprobe.gate.many import articles_in, as_json, decide_all, decision_on, in_words
 from saeprobe.gate.policy import Here, policy_of
 from saeprobe.git import named
@@ -55,7 +56,7 @@ def run_gate(arguments: Namespace) -> int:
         here = Here(root=root, policy=policy_of(root))
     except (FileError, UnusableError) as error:
         raise RefusedError(f"nothing is released: {error}") from error
-    decided = decide_all(articles, path, [here.doubts])
+    decided = decide_all(articles, path, [here.doubts, follow])
     decision = decision_on(decided)
     text = json.dumps(as_json(decided, path), indent=1) if arguments.json else in_words(decided)
     to = sys.stderr if decision == "cannot tell" and not arguments.json else sys.stdout

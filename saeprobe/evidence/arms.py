@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import floor
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from saeprobe.evidence.units import needed_in_words, sample_of, unit_values
 from saeprobe.evidence.values import Margin, Measurement, is_number
 from saeprobe.files import against, p_value
 from saeprobe.statistics.intervals import rate_p
-from saeprobe.statistics.permutation import tolerance
+from saeprobe.statistics.permutation import Units, tolerance
 
 
 def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
@@ -50,7 +50,52 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     sets = np.array([read(first.random_feature, features).mean for features in names])
     claim, base, unsteered = read(first).mean, read(first.unsteered).mean, read(kept.unsteered)
 
-    up, side, slack = steered is a, "above" if steered is a else "below", tolerance(sets)
+    up = steered is a
+    larger, smaller = (steered, unsteered) if up else (unsteered, steered)
+    part = greater(larger, smaller, terms, None if margin is None else replace(margin, of=smaller))
+    found = among_sets(claim, base, sets, part, terms, margin, up=up)
+    alpha, beyond = terms.alpha, None if margin is None else margin.over(b.mean)
+    of_sets = {f"features {', '.join(map(str, of))}": mean for of, mean in zip(names, sets, strict=True)}
+    own = unit_values(steered.label, {"the chosen features": claim}) + unit_values("unsteered", {"no features": base})
+    return Evidence(
+        kind="greater" if margin is None else "at least",
+        statement=f"{a.name} > {b.name if margin is None else margin.name}",
+        outcome=found.outcome,
+        reason=f"{against(steered.mean, unsteered.mean, a.unit)} unsteered, {found.why}",
+        scope=f"features such as these {len(sets)} random sets; against the unsteered model {part.scope}",
+        unit=a.unit,
+        estimate=a.mean - b.mean - (beyond or 0.0),
+        p=found.p,
+        one_sided=found.one_sided,
+        alpha=alpha,
+        test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
+        units="random sets",
+        n_units=(1, len(sets)),
+        samples=(sample_of(a, terms), sample_of(b, terms)),
+        parts=(part,),
+        margin=beyond,
+        needed=found.needed,
+        rule=_RANK.format(samples=samples, half=alpha / 2, far="large" if up else "small") + raised_by(margin),
+        unit_values=own + unit_values(random.label, of_sets),
+        continuations=tuple((arm.label, *text) for arm in (a, b) for text in arm.continuations),
+    )
+
+
+class Ranked(NamedTuple):
+    """The rank of a steered arm among random sets, beside its `part` against the unsteered model, says this."""
+
+    outcome: EvidenceOutcome
+    why: str
+    p: float
+    one_sided: float
+    needed: Needed | None
+
+
+def among_sets(
+    claim: float, base: float, sets: Units, part: Evidence, terms: Terms, margin: Margin | None, *, up: bool
+) -> Ranked:
+    """Rank the mean of a steered arm among those of random sets; `base` is that of the unsteered model."""
+    side, slack = "above" if up else "below", tolerance(sets)
     times, plus = (1.0, 0.0) if margin is None else (margin.times, margin.plus)
     above = claim - (times * sets + plus) if up else sets - (times * claim + plus)
     as_far, no_farther = int((above <= slack).sum()), int((above >= -slack).sum())
@@ -58,8 +103,6 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     effect, of_sets = (claim - base, sets - base) if up else (base - claim, base - sets)
     half = int((of_sets >= effect / 2 - slack).sum()) if effect > 0 else 0
 
-    larger, smaller = (steered, unsteered) if up else (unsteered, steered)
-    part = greater(larger, smaller, terms, None if margin is None else replace(margin, of=smaller))
     in_part = 1.0 if part.one_sided is None else part.one_sided
     p, alpha, works, needed = min(1.0, 2 * max(rank_p, in_part)), terms.alpha, part.outcome == "supported", None
     outcome: EvidenceOutcome = "inconclusive"
@@ -80,32 +123,9 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
         why = f": so few sets cannot reach p below {alpha:g} whatever the values; random_features={wanted} can"
     else:
         why = f": not distinguished from the sets at alpha = {alpha:g}"
-    beyond = None if margin is None else margin.over(b.mean)
-    place = f"{side} {len(sets) - as_far} of {len(sets)} random sets"
-    of_sets = {f"features {', '.join(map(str, of))}": mean for of, mean in zip(names, sets, strict=True)}
-    own = unit_values(steered.label, {"the chosen features": claim}) + unit_values("unsteered", {"no features": base})
-    return Evidence(
-        kind="greater" if margin is None else "at least",
-        statement=f"{a.name} > {b.name if margin is None else margin.name}",
-        outcome=outcome,
-        reason=f"{against(steered.mean, unsteered.mean, a.unit)} unsteered, {place}, {p_value(p)}{why}",
-        scope=f"features such as these {len(sets)} random sets; against the unsteered model {part.scope}",
-        unit=a.unit,
-        estimate=a.mean - b.mean - (beyond or 0.0),
-        p=p,
-        one_sided=max(rank_p, 1.0 if part.claim_p is None else part.claim_p),
-        alpha=alpha,
-        test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
-        units="random sets",
-        n_units=(1, len(sets)),
-        samples=(sample_of(a, terms), sample_of(b, terms)),
-        parts=(part,),
-        margin=beyond,
-        needed=needed,
-        rule=_RANK.format(samples=samples, half=alpha / 2, far="large" if up else "small") + raised_by(margin),
-        unit_values=own + unit_values(random.label, of_sets),
-        continuations=tuple((arm.label, *text) for arm in (a, b) for text in arm.continuations),
-    )
+    place = f"{side} {len(sets) - as_far} of {len(sets)} random sets, {p_value(p)}"
+    one_sided = max(rank_p, 1.0 if part.claim_p is None else part.claim_p)
+    return Ranked(outcome, place + why, p, one_sided, needed)
 
 
 _RANK: Final = (

@@ -41,7 +41,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     if bounds_a_rate(of, bound):
         return rate_against(of, bound, terms, above=above)
     refuse_controls("bound", terms)
-    base = rated(of, f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}", terms, kind="bound")
+    base = rated(of, f"{of.name} {'>' if above else '<'} {bound:.15g} {of.unit}", terms, kind="bound")
     if isinstance(of, Summary):
         return base
     units, what = np.array([unit.value for unit in base.unit_values]), base.units or ""
@@ -115,7 +115,7 @@ def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Ev
     sign, tail = ">" if above else "<", terms.alpha / 2
     if of.unit.startswith("share") and bound == (1 if above else 0):
         raise ValueError(f"{of.name} {sign} {bound:g}: no share does; write == {bound:g}")
-    base, found = rated(of, f"{of.name} {sign} {bound:g} {of.unit}", terms), trials_of(of, terms.over)
+    base, found = rated(of, f"{of.name} {sign} {bound:.15g} {of.unit}", terms), trials_of(of, terms.over)
     if found is None:
         return base
     units, have = found.what, found.trials

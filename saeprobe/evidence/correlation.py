@@ -187,7 +187,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     sides = tuple(replace(sample_of(side, terms), label=f"{side.measure} of {side.label}") for side in (of.a, of.b))
     base = Evidence(
         kind="correlation",
-        statement=f"{of.name} {'>' if above else '<'} {bound:g}",
+        statement=f"{of.name} {'>' if above else '<'} {bound:.15g}",
         outcome="inconclusive",
         reason="",
         scope=units.scope,

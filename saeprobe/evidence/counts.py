@@ -110,7 +110,7 @@ def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
 
 def about_in_words(a: Quantity, b: Quantity, margin: float, share: float | None) -> str:
     """State that `a` is about equal to `b`, up to a margin or a share of it."""
-    return f"{a.name} = {b.name}" + (f" ± {margin:g} {a.unit}" if share is None else f" x (1 ± {share:g})")
+    return f"{a.name} = {b.name}" + (f" ± {margin:g} {a.unit}" if share is None else f" x (1 ± {share:.15g})")
 
 
 def recorded_apart(

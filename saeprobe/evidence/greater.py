@@ -53,10 +53,17 @@ def _place(of: Measurement | Features) -> str:
     return of.place or "unknown tokens"
 
 
-def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
+def greater(
+    a: Measurement,
+    b: Measurement,
+    terms: Terms,
+    margin: Margin | None = None,
+    controls: tuple[ControlResult, ...] | None = None,
+) -> Evidence:
     """Decide `a > b`: supported when a two-sided test at alpha finds it and every control is withstood.
 
-    With a margin, which is put on `b`, the test is made once every value of `b` is raised by it.
+    With a margin, which is put on `b`, the test is made once every value of `b` is raised by it. The answers of
+    `controls` are given where a report is followed.
     """
     kind: Kind = "greater" if margin is None else "at least"
     statement = f"{a.name} > {b.name if margin is None else margin.name}"
@@ -68,7 +75,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
             summaries(kind, statement, a, b, terms, compared), estimate=a.mean - b.mean - (asked or 0.0), margin=asked
         )
     asked = margin and margin.over((_mean(a, compared) - compared.shift.estimate - margin.plus) / margin.times)
-    controls = _controls(a, raised, compared, terms)
+    controls = _controls(a, raised, compared, terms) if controls is None else controls
     shift = compared.shift
     undecided = shift.p >= terms.alpha and shift.spread
     needed = _needed_between(a, b, compared, wanted=shift.needed) if undecided else None

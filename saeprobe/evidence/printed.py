@@ -199,14 +199,18 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     if of.unit != published.unit or published.measure not in ("", of.measure):
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
-    samples = tuple(sample_of(of[label], terms) for label in published.values)
+    return read_beside(of.measure, published, tuple(sample_of(of[label], terms) for label in published.values))
+
+
+def read_beside(measure: str, published: Published, samples: tuple[Sample, ...]) -> Evidence:
+    """Hold each sample of a measure against the number that is printed of it."""
     if another := another_run(published, samples):
         raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
     far, either = ([row.label for row in rows if row.answer == one] for one in ("drifted", "rounding decides"))
     shown = ", ".join(f"{row.label} {row.measured:.4g} ({published.printed[row.label]})" for row in rows)
     within = "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"
-    reason = f"measured (printed): {shown} {of.unit}; {len(rows) - len(far) - len(either)} of {len(rows)} agree"
+    reason = f"measured (printed): {shown} {published.unit}; {len(rows) - len(far) - len(either)} of {len(rows)} agree"
     if either:
         ends = [f"{one.label} {span(one.reach, one.unit)}" for one in samples if one.reach and one.label in either]
         reason += f"; rounding decides whether {' and '.join(either)} would: it may give {', '.join(ends)}"
@@ -215,11 +219,11 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         reason += f"; how far rounding may move {' and '.join(unknown)} is not known"
     return Evidence(
         kind="published",
-        statement=f"{of.measure} as printed, on the same prompts",
+        statement=f"{measure} as printed, on the same prompts",
         outcome="refuted" if far else "inconclusive" if either else "supported",
         reason=reason,
         scope="these prompts only: a reading of each, no inference",
-        unit=of.unit,
+        unit=published.unit,
         samples=samples,
         rule=(
             f"supported where every measured mean {within} its printed number; refuted where one does not and could "

@@ -68,7 +68,7 @@ class Ratio(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing cou
     def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
         if not isinstance(other, Published) or len(other.values) != 1 or other.unit != self.unit:
             raise TypeError(f"{self.name} == {other!r}; wanted one printed ratio, such as published('+17 %')")
-        return record(_as_printed(self, other, current_terms()))
+        return record(ratio_as_printed(self, other, current_terms()))
 
     def _number(self, other: object) -> float:
         if not is_number(other) or not 0 < other < inf:
@@ -108,7 +108,8 @@ def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | P
     return Ratio(a=a, b=b)
 
 
-def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
+def ratio_as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
+    """Decide whether a ratio repeats the printed one, as `_RULE` says."""
     refuse_controls("published", terms)
     a, b, (value,) = of.a, of.b, printed.values.values()
     samples = sample_of(a, terms), sample_of(b, terms)

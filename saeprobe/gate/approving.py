@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from saeprobe.claims import Word, did_you_mean, members
-from saeprobe.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.git import named
-from saeprobe.prompts import Prompt
 from saeprobe.report import shape
+from saeprobe.report.rebuilt import in_full
 from saeprobe.report.shape import Claim, Document, Probe
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_file, text_of
@@ -156,14 +155,7 @@ def _verdict(report: Document, probe: Probe, claim: str) -> Word:
 
 def samples_of(report: Document, probe: Probe) -> Iterator[Sample]:
     """Give the samples of a probe as its comparisons made them, each prompt in full."""
-    held = report.prompts
-    for sample in shape.samples(report, probe.evidence):
-        prompts = tuple(
-            Prompt(text=held.text[row], style=held.style[row], topic=held.topic[row], template=held.template[row])
-            for row in sample.prompts
-        )
-        of_sample: dict[str, Any] = vars(sample) | {"prompts": prompts}
-        yield Sample(**of_sample)
+    yield from (in_full(report, sample) for sample in shape.samples(report, probe.evidence))
 
 
 def provenance_of(report: Document, probe: Probe) -> Provenance:

@@ -97,7 +97,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         estimate=mean,
         level=1 - 2 * terms.alpha,
         p=reached.p,
-        one_sided=max(reached.p, *(_above_zero(values[labels == index]) for index in range(len(styles)))),
+        one_sided=max(reached.p, *(above_zero(values[labels == index]) for index in range(len(styles)))),
         test=reached.name,
         rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
@@ -111,14 +111,15 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         copies=copies(of.prompts) if within is None else (),
         distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(units.distances) if unit),
     )
-    tested = run_rivals(sides, tested, _clustered, lambda there: _effect(there, terms.over), terms, error=_error)
+    tested = run_rivals(sides, tested, _clustered, lambda there: _effect(there, terms.over), terms, error=error_of)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
     if inside := _lying_in_another(tested.samples, units, terms):
         return replace(tested, outcome="refuted", reason=f"{inside}; {numbers}")
-    return _judged(tested, numbers, within, terms.alpha)
+    return judged_clusters(tested, numbers, within, terms.alpha)
 
 
-def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) -> Evidence:
+def judged_clusters(tested: Evidence, numbers: str, within: int | None, alpha: float) -> Evidence:
+    """Judge clusters that were tested, none of which lies in another, by their p, their styles and their controls."""
     if tested.p is None or tested.p >= alpha:
         return not_distinguished(tested, numbers, _needed(tested, within, alpha))
     unsure = [sample for sample in tested.samples if sample.interval is None or sample.interval[0] <= 0]
@@ -156,16 +157,17 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 
 
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
-    made = partial(Sample, measure="silhouette", unit="silhouette", interval=_interval(values, 1 - 2 * terms.alpha))
+    made = partial(Sample, measure="silhouette", unit="silhouette", interval=interval_of(values, 1 - 2 * terms.alpha))
     return made(label=of.label, n=len(of), place=of.place, run=of.run, mean=float(values.mean()))
 
 
-def _above_zero(values: Float[np.ndarray, " units"]) -> float:
+def above_zero(values: Float[np.ndarray, " units"]) -> float:
     """Return the one-sided p of a style's mean silhouette; 1 where its units do not differ."""
     return towards(hall(values, alpha=1.0)[0], holds=values.mean() > 0) if varies(values) else 1.0
 
 
-def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:
+def interval_of(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:
+    """Return the interval of a style's mean silhouette; None where its units do not differ."""
     if not varies(values):
         return None
     _, (low, high) = hall(values, alpha=1 - level)
@@ -179,7 +181,7 @@ def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
     return Effect(size=float(units.silhouettes.mean()), scale=None)
 
 
-def _error(tested: Evidence) -> Contrast:
+def error_of(tested: Evidence) -> Contrast:
     """Return the mean silhouette with its error: each style has a variance of its own."""
     ends = np.cumsum(tested.n_units)[:-1]
     by_style = np.split(np.array([unit.value for unit in tested.unit_values]), ends)
@@ -196,7 +198,7 @@ def _lying_in_another(samples: tuple[Sample, ...], units: _Units, terms: Terms) 
     apart, alpha = mean_distances(units.distances, units.labels[None])[0], terms.alpha / (styles * (styles - 1))
     for index, sample in enumerate(samples):
         own = units.labels == index
-        interval = _interval(units.silhouettes[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
+        interval = interval_of(units.silhouettes[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
         others = apart[own].mean(axis=0)

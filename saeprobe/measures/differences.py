@@ -178,33 +178,44 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
         if isinstance(one, RecordedStyle) and (lacking := [each for each in numbers if each not in one.firing_rates]):
             unlisted = f"feature {', feature '.join(map(str, lacking))} on {one.label} prompts, and all others count"
             raise NotRun(f"{one.origin} does not list {unlisted}; {one.remedy}")
-    own, *rest = (_on_all(each, styles, terms) for each in numbers)
-    listed = ", ".join(f"{one.label} {one.mean:g}" for one in sorted(rest, key=lambda one: one.mean))
-    where = ", ".join(one.label for one in styles)
-    counts = f"{own.label} fires on {own.mean:g} of {own.n} prompts of {where}; {listed}"
-    least = min(one.mean for one in rest)
-    reached = ", ".join(one.label for one in rest if one.mean == least)
-    moves = [(own.near_moves or 0) + (one.near_moves or 0) for one in rest]
-    judged: Judged = "supported", counts
-    if (own.n or 0) < 2:  # noqa: PLR2004 - one prompt shows nothing
-        judged = "inconclusive", f"{counts}: at least 2 prompts are needed"
-    elif any(move and abs(one.mean - own.mean) <= move for one, move in zip(rest, moves, strict=True)):
-        judged = "inconclusive", f"{counts}: nearer to each other than rounding may move them"
-    elif least <= own.mean:
-        judged = "refuted", f"{counts}: {f'a tie with {reached}' if least == own.mean else f'fewest is {reached}'}"
+    samples = tuple(_on_all(each, styles, terms) for each in numbers)
+    judged = judged_fewest(samples, ", ".join(one.label for one in styles))
     return record(
         Evidence(
             kind="ordering",
-            statement=f"{own.label} fires on the fewest prompts of other styles, of {', '.join(map(str, numbers))}",
+            statement=fewest_in_words(samples),
             outcome=judged[0],
             reason=judged[1],
             scope="these prompts only: a count of them, no inference",
             unit=PROMPTS,
-            samples=(own, *rest),
+            samples=samples,
             rule="supported where each other feature fires on more prompts; refuted where one fires on fewer, or on as "
             "many; inconclusive where features near their threshold could turn the order, and on a single prompt",
         )
     )
+
+
+def fewest_in_words(samples: Sequence[Sample]) -> str:
+    """State that the first of some features fires on the fewest prompts."""
+    numbers = ", ".join(one.label.removeprefix("feature ") for one in samples)
+    return f"{samples[0].label} fires on the fewest prompts of other styles, of {numbers}"
+
+
+def judged_fewest(samples: Sequence[Sample], where: str) -> Judged:
+    """Decide by their counts on the prompts of some styles whether the first of some features fires on the fewest."""
+    own, *rest = samples
+    listed = ", ".join(f"{one.label} {one.mean:g}" for one in sorted(rest, key=lambda one: one.mean))
+    counts = f"{own.label} fires on {own.mean:g} of {own.n} prompts of {where}; {listed}"
+    least = min(one.mean for one in rest)
+    reached = ", ".join(one.label for one in rest if one.mean == least)
+    moves = [(own.near_moves or 0) + (one.near_moves or 0) for one in rest]
+    if (own.n or 0) < 2:  # noqa: PLR2004 - one prompt shows nothing
+        return "inconclusive", f"{counts}: at least 2 prompts are needed"
+    if any(move and abs(one.mean - own.mean) <= move for one, move in zip(rest, moves, strict=True)):
+        return "inconclusive", f"{counts}: nearer to each other than rounding may move them"
+    if least <= own.mean:
+        return "refuted", f"{counts}: {f'a tie with {reached}' if least == own.mean else f'fewest is {reached}'}"
+    return "supported", counts
 
 
 def _on_all(feature: int, styles: Sequence[Readable], terms: Terms) -> Sample:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence import ControlResult, Evidence, Terms, current_terms, record, towards
+from saeprobe.evidence import ControlResult, Evidence, Needed, Terms, current_terms, record, towards
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
@@ -159,35 +159,48 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
     if isinstance(sides, str):
         return base
     both_units = sides.a.units(), sides.b.units()
-    found = relabel(*both_units, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
     tested = replace(
+        counted(base, *both_units, terms, paired=sides.paired),
+        scope=sides.scope,
+        unit_values=unit_values(a.label, dict(zip(sides.a.names, both_units[0].sum(axis=1), strict=True)))
+        + unit_values(b.label, dict(zip(sides.b.names, both_units[1].sum(axis=1), strict=True))),
+        copies=sides.copies,
+    )
+    run = partial(activity_control, sides, (a.label, b.label), terms=terms)
+    tested = run_rivals(both, tested, _compared, _effect, terms, error=error_of, activity=run)
+    return judged_counts(tested, sides.needed(terms.alpha))
+
+
+def counted(base: Evidence, a: Units, b: Units, terms: Terms, *, paired: bool) -> Evidence:
+    """Test the difference of two counts by the units in which features fire, with an interval of either count."""
+    found = relabel(a, b, paired=paired, alpha=terms.alpha, seed=terms.seed)
+    return replace(
         base,
         samples=tuple(
             replace(
                 count,
-                interval=exclusive_interval(*units, paired=sides.paired, level=1 - terms.alpha),
-                rarefied=() if sides.paired else rarefied(*units),
+                interval=exclusive_interval(*units, paired=paired, level=1 - terms.alpha),
+                rarefied=() if paired else rarefied(*units),
             )
-            for count, units in ((a, both_units), (b, both_units[::-1]))
+            for count, units in zip(base.samples, ((a, b), (b, a)), strict=True)
         ),
-        scope=sides.scope,
         p=found.p,
-        one_sided=towards(found.p, holds=a.mean > b.mean),
+        one_sided=towards(found.p, holds=(base.estimate or 0.0) > 0),
         test=found.name,
         rule=f"{_RULE}. {found.rule('The difference of distinct features, in the direction found,')}",
         seed=found.seed,
-        units="topics" if sides.paired else "templates",
-        n_units=(len(sides.a.names), len(sides.b.names)),
-        unit_values=unit_values(a.label, dict(zip(sides.a.names, both_units[0].sum(axis=1), strict=True)))
-        + unit_values(b.label, dict(zip(sides.b.names, both_units[1].sum(axis=1), strict=True))),
-        copies=sides.copies,
-        patterns=patterns(*both_units),
+        units="topics" if paired else "templates",
+        n_units=(len(a), len(b)),
+        patterns=patterns(a, b),
     )
-    run = partial(activity_control, sides, (a.label, b.label), terms=terms)
-    tested = run_rivals(both, tested, _compared, _effect, terms, error=_error, activity=run)
-    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(found.p)} under permuted labels"
-    if found.p >= terms.alpha:
-        return not_distinguished(tested, numbers, sides.needed(terms.alpha))
+
+
+def judged_counts(tested: Evidence, needed: Needed | None) -> Evidence:
+    """Judge two counts that were tested by their p and their controls; so many units are needed where it is open."""
+    (a, b), p = tested.samples, 1.0 if tested.p is None else tested.p
+    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(p)} under permuted labels"
+    if p >= (tested.alpha or 0.0):
+        return not_distinguished(tested, numbers, needed)
     if a.mean < b.mean:
         return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
     outcome, reason = verdict_of(tested.controls, numbers, more=": more than chance")
@@ -211,7 +224,7 @@ def _reach(on: Features, but_not: Features) -> tuple[int, int] | None:
     return int(lowest.sum()), int(highest.sum())
 
 
-def _error(tested: Evidence) -> Contrast:
+def error_of(tested: Evidence) -> Contrast:
     """Return the difference of the counts with its jackknife error, from the patterns."""
     fires = np.array([[bit == "1" for bit in bits] for bits, _ in tested.patterns], dtype=bool)
     counts, (n_a, n_b) = np.array([count for _, count in tested.patterns]), tested.n_units

@@ -127,11 +127,11 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     of_others = samples[len(sides) :]
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
     if len(sides) == 1:
-        judged = _judged_signature(f"{fires} prompts", counts, samples, unknown)
+        judged = judged_signature(f"{fires} prompts", counts, samples, unknown)
         named = ", ".join(one.label for one in rest) or "no other style"
     else:
         fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
-        judged = _judged_separation(fires, counts, samples)
+        judged = judged_separation(fires, counts, samples)
         named = "" if of_others and not unknown else f"{', '.join(one.label for one in rest)} prompts only"
     return Evidence(
         kind="separation",
@@ -147,11 +147,12 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
         samples=samples,
         tried=None if picked is None else picked.tried,
         unit_values=tuple(unit for _, units in shown[:deciding] for unit in units),
-        rule=_RULES[len(sides)],
+        rule=RULES[len(sides)],
     )
 
 
-def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample]) -> Judged:
+def judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample]) -> Judged:
+    """Decide by the rates of a feature on two sides, of so many prompts, whether it separates them."""
     yes, no = samples[:2]
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
@@ -163,7 +164,8 @@ def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Samp
     return "supported", f"{fires}; over these wordings that supports rates of at least {least} and at most {most}"
 
 
-def _judged_signature(fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str]) -> Judged:
+def judged_signature(fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str]) -> Judged:
+    """Decide by the rates of a feature on a style and on all others whether it is a signature of the first."""
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
     unsure = [one.label for one in rest if one.interval is None or one.interval[1] >= least]
@@ -182,7 +184,7 @@ def _judged_signature(fires: str, counts: Sequence[int], samples: Sequence[Sampl
     return "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
 
 
-_RULES = {  # how the sentences about two sides, and about one, are decided
+RULES = {  # how the sentences about two sides, and about one, are decided
     2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
     "prompts on each; refuted by a single exception; inconclusive with fewer prompts. The intervals are those of a "
     "rate beside a number: exact binomial ones of what a record counts, and of units of several prompts by the trials "

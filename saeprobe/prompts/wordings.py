@@ -115,7 +115,8 @@ def looked_at(features: Iterable[int], prompts: Iterable[Prompt], *, published: 
 
     Of what a probe did not pick itself nobody knows this. It counts as picked on the prompts of the `published` run.
     """
-    words = {words_of(prompt.text) for prompt in prompts}
+    features = tuple(features)
+    words = {words_of(prompt.text) for prompt in prompts if features}
     return tuple(
         int(one)
         for one in features

@@ -80,7 +80,7 @@ def united(*documents: Document, generated: str) -> Document:
                 rows = tables.take(document, probe.evidence)
                 decided.setdefault(claim.id, []).append(replace(probe, evidence=rows, run=runs.index(run)))
     probes = [probe for of_claim in decided.values() for probe in of_claim]
-    q, chance = _many(probes, runs)
+    q, chance = many(probes, runs)
     verdicts = Counter(probe.verdict for probe in probes)
     described = {one.name: one for document in reversed(documents) for one in reversed(document.subjects)}
     there = {name for probe in probes for name in probe.subject.split("+")}
@@ -123,7 +123,7 @@ def _left_out(documents: Sequence[Document], ran: Collection[str]) -> Iterator[L
     yield from (one for one in left.values() if one.where not in there)
 
 
-def _many(probes: Collection[Probe], runs: Sequence[Run]) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:
+def many(probes: Collection[Probe], runs: Sequence[Run]) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:
     """Give q by node id, and what chance brings on each subject; runs differ in alpha where each has its subjects."""
     found, chance = dict[str, float](), list[ManyClaims]()
     for alpha in dict.fromkeys(run.alpha for run in runs):

@@ -25,16 +25,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+OPEN = "cannot tell"
+
+
 @pytest.mark.parametrize(
     ("names", "decision"),
-    [
-        ("a", "release"),
-        ("ab", "hold"),
-        ("ac", "cannot tell"),
-        ("abc", "hold"),
-        ("ax", "cannot tell"),
-        ("x", "cannot tell"),
-    ],
+    [("a", "release"), ("ab", "hold"), ("ac", OPEN), ("abc", "hold"), ("ax", OPEN), ("x", OPEN)],
 )
 def test_all_are_decided_and_one_that_holds_holds_all(folder: Path, names: str, decision: str) -> None:
     """One that cannot be read keeps no other from being decided."""

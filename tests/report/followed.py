@@ -331,6 +331,7 @@ def _record(name: str) -> ProbeRecord:
         sentence=f"{name}.",
         source="here",
         controls=controls,
+        over=over,
         published={} if numbers is None else {"sparrow": numbers},
     )
     with recording(Recorder(controls=controls, over=over)) as recorder:

@@ -107,14 +107,12 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
         if isinstance(shown, str):
             return not_run("wording", effect, shown)
         units, (on_free,), (on_all,) = shown.unit_values, grouped(shown).groups, of.groups
-        less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
-        made = Made(left=mean_of(array(on_free)), half=mean_of(less), at_best=(0.5 ** len(less), 0.5 ** len(less)))
+        made = of_free_topics(on_free, on_all)
     else:
-        sides = [(0, 1)] if len(of.groups) == 1 else [(0,), (1,)]
-        parts = [_parted(group, [free[k] for k in which]) for group, which in zip(of.groups, sides, strict=True)]
+        parts = parted(of, free)
         if min(len(inside) for inside, _ in parts) < FEWEST_A_SIDE:
             return not_run("wording", effect, f"fewer than {FEWEST_A_SIDE} pairs of wordings do without {said}")
-        made, more = _of_free(parts, of, terms)
+        made, more = of_free(parts, of, terms)
         names = [free[0]] * compared.n_units[0] + [free[1]] * compared.n_units[1]
         units = tuple(unit for unit, of_side in zip(units, names, strict=False) if unit.unit in of_side)
     return answered(
@@ -131,7 +129,13 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
     )
 
 
-def _of_free(parts: list[tuple[Units, Units]], of: Groups, terms: Terms) -> tuple[Made, str]:
+def of_free_topics(on_free: Group, on_all: Group) -> Made:
+    """Take topics in the free wordings alone, and less half of the same in all wordings."""
+    less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
+    return Made(left=mean_of(array(on_free)), half=mean_of(less), at_best=(0.5 ** len(less), 0.5 ** len(less)))
+
+
+def of_free(parts: list[tuple[Units, Units]], of: Groups, terms: Terms) -> tuple[Made, str]:
     """Contrast the free units with the others, and say how many more of them would decide."""
     left = weighted(*zip((1.0, -1.0), (mean_of(inside) for inside, _ in parts), strict=False))
     half = weighted()
@@ -174,9 +178,13 @@ def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
     return mentions(plain, them, inflected=True)
 
 
-def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:
-    is_free = np.array([all(one in names for one, names in zip(unit, free, strict=True)) for unit in group])
-    return array(group)[is_free], array(group)[~is_free]
+def parted(of: Groups, free: list[set[str]]) -> list[tuple[Units, Units]]:
+    """Part the units of each group by whether they are free of the words; `free` names those of either side."""
+    parts = list[tuple[Units, Units]]()
+    for group, sides in zip(of.groups, [free] if len(of.groups) == 1 else [[one] for one in free], strict=True):
+        is_free = np.array([all(one in names for one, names in zip(unit, sides, strict=True)) for unit in group])
+        parts.append((array(group)[is_free], array(group)[~is_free]))
+    return parts
 
 
 _INJECTION: Final = (
@@ -209,11 +217,7 @@ def injection_control(
     if not by_topic and neutral < NEUTRAL:
         why = f"the words were pasted into {neutral} neutral wordings; {NEUTRAL} are needed, and 8 recommended"
         return not_run("injection", effect, why)
-    if by_topic:
-        d, j = of.arrays[0], np.array([alone.groups[0][topic] for topic in of.groups[0]])
-        left, half = mean_of(d - j), mean_of(d / 2 - j)
-    else:
-        left, half = (of.effect(share).plus(alone.effect(), -1.0) for share in (1.0, 0.5))
+    left, half = beside_words(of, alone, by_topic=by_topic)
     alike = 0.5**neutral if by_topic else 1 / comb(min(compared.n_units) + neutral, neutral)
     said = " and ".join(f"'{word}'" for word in words)
     return answered(
@@ -230,6 +234,15 @@ def injection_control(
         unit_values=shown.unit_values,
         evidence=evidence,
     )
+
+
+def beside_words(of: Groups, alone: Groups, *, by_topic: bool) -> tuple[Contrast, Contrast]:
+    """Take off an effect, and off half of it, what the words make by themselves."""
+    if not by_topic:
+        left, half = (of.effect(share).plus(alone.effect(), -1.0) for share in (1.0, 0.5))
+        return left, half
+    d, j = of.arrays[0], np.array([alone.groups[0][topic] for topic in of.groups[0]])
+    return mean_of(d - j), mean_of(d / 2 - j)
 
 
 _PASTED: Final = (

@@ -114,12 +114,31 @@ def draws_control(
             f"{name} says nothing about {statement}, which is the same under all draws; take it from controls=... of "
             "the claim"
         )
+    prompts = len({prompt for side in here for prompt in side.prompts})
+    return among_draws(
+        name, (size, drawn, scale), statement=statement, unit=unit, prompts=prompts, found=found, terms=terms
+    )
+
+
+def among_draws(
+    name: Control,
+    sizes: tuple[float, np.ndarray, float | None],
+    *,
+    statement: str,
+    unit: str,
+    prompts: int,
+    found: bool,
+    terms: Terms,
+) -> ControlResult:
+    """Judge by what the claim and the draws show on so many prompts; `sizes` are those of `_sizes`, with the scale."""
+    (size, drawn, scale), plan = sizes, drawing_at(terms.alpha)
+    as_large = _reaching(drawn, size)
     withstood = found and as_large <= plan.allowed
     half = _reaching(drawn, size / 2) if size > 0 else 0
     of_half = rate_p(half, len(drawn), bound=0.5, above=True)
     explains = found and not withstood and size > 0 and of_half <= HALF_SURELY
     p = (1 + as_large) / (1 + len(drawn)) if as_large <= plan.allowed else as_large / len(drawn)
-    mean, prompts = float(drawn.mean()), len({prompt for side in here for prompt in side.prompts})
+    mean = float(drawn.mean())
 
     def words(size: float) -> str:
         return amount(size, unit, signed=True) if scale is None else f"{100 * size:+.3g} %"

@@ -60,10 +60,11 @@ def decide_all(paths: Iterable[Path], report: Path, doubts: Sequence[Doubts] = (
             held = error
     decided: list[Decided] = []
     for one in read:
-        made = isinstance(one, Article) and isinstance(held, Document)
-        release = decide_release(one, held, doubts) if made else None
-        problem = "" if made else str(one if isinstance(one, ArticleError) else held)
-        decided.append(Decided(path=one.path, release=release, problem=problem))
+        if isinstance(one, Article) and isinstance(held, Document):
+            decided.append(Decided(path=one.path, release=decide_release(one, held, doubts)))
+        else:
+            problem = str(one if isinstance(one, ArticleError) else held)
+            decided.append(Decided(path=one.path, release=None, problem=problem))
     return decided
 
 

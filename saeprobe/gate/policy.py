@@ -5,18 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Final, Literal, cast
 
 import msgspec
 
-from saeprobe.claims import Control, did_you_mean
+from saeprobe.claims import Control, did_you_mean, members
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import UnusableError, parsed_toml, quoted, read_text
 from saeprobe.git import SETTINGS, digest_of, named, where_it_stands
 from saeprobe.report.shape import Claim, Document, Probe, Run
+from saeprobe.subject.specification import SubjectError
 
 TABLE: Final = "[tool.saeprobe.gate]"
 COMMIT_SHOWN: Final = 12
@@ -101,6 +102,7 @@ class Here:
         run = document.runs[probe.run]
         yield from self._of_run(run)
         yield from self._of_files(run)
+        yield from self._of_specimens(document, probe)
         yield from self._of_claim(document, claim, probe)
 
     def _of_run(self, run: Run) -> Iterator[Doubt]:
@@ -136,6 +138,15 @@ class Here:
         if uncommitted := sorted(inside & run.files.keys()):
             yield f"not committed when that run read it: {named(uncommitted)}", f"commit, and {again}"
 
+    def _of_specimens(self, document: Document, probe: Probe) -> Iterator[Doubt]:
+        """Hold the specimens that were read against those that are installed here; other weights may be elsewhere."""
+        for one in document.subjects:
+            if one.name in members(probe.subject) and _hashes(one.name, self.root) not in (
+                None,
+                (one.model_hash, one.sae_hash),
+            ):
+                yield f"{one.name} is another specimen here than that run read", "run the probes again"
+
     def _digest(self, name: str) -> str | None:
         if name not in self._digests:
             self._digests[name] = digest_of(self.root, name)
@@ -160,6 +171,19 @@ class Here:
         if turned := [one for one in probe.before if one.verdict != probe.verdict]:
             words = ", then ".join([*(one.verdict for one in turned), probe.verdict])
             yield f"the probe was run again until it came out so: {words} ({turned[0].reason})", "run it without reruns"
+
+
+@cache
+def _hashes(name: str, root: Path) -> tuple[str | None, str | None] | None:
+    """Return the hashes of a specimen's model and SAE; None for another subject."""
+    from saeprobe.subject.registry import find_subject  # an article on records does without
+
+    try:
+        found = find_subject(name, root)
+        made = found.identity() if found.spec.specimen else None
+    except SubjectError:
+        return None
+    return None if made is None else (made.model_hash, made.sae_hash)
 
 
 def _several_wordings(document: Document, probe: Probe) -> bool:

@@ -16,6 +16,7 @@ from saeprobe.git import named
 from saeprobe.report import command_line, planned_name
 from saeprobe.report.overview import as_declared
 from saeprobe.report.shape import Claim, Document, Probe
+from saeprobe.verdicts import SKIPPED
 
 Decision = Literal["release", "hold", "cannot tell"]
 EXIT_CODES: Final[dict[Decision, int]] = {"release": 0, "hold": 1, "cannot tell": 2}
@@ -93,8 +94,9 @@ def decide_release(article: Article, report: Document, doubts: Sequence[Doubts] 
 
 def _ruling(citation: Citation, report: Document, command: str, doubts: Sequence[Doubts]) -> Ruling:
     of_claim = [(claim, probe) for claim in report.claims if claim.id == citation.id for probe in claim.probes]
-    if citation.subject is None:
-        probes = [(claim, probe) for claim, probe in of_claim if probe.verdict != "not run"] or of_claim
+    if citation.subject is None:  # what is absent here was not run; what was put by leaves its subject undecided
+        tried = {it.subject for _, it in of_claim if it.verdict != "not run" or it.reason.startswith(SKIPPED)}
+        probes = [(claim, probe) for claim, probe in of_claim if probe.subject in tried] or of_claim
     else:
         probes = [(claim, probe) for claim, probe in of_claim if probe.subject == citation.subject]
     gaps = dict.fromkeys(_gaps(citation, report, [probe for _, probe in of_claim], f"{command} writes a new report"))
@@ -197,7 +199,8 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
         if probe.scope:
             yield _indented(f"scope: {probe.scope}")
         commit = f"at commit {run.commit[:COMMIT_SHOWN]}" if run.commit else "without a commit"
-        yield _indented(f"run {commit} on {run.ended[:10]}, alpha = {run.alpha:g}; {declared(claim, probe)}")
+        seed = f", seed = {run.seed}" if run.seed else ""
+        yield _indented(f"run {commit} on {run.ended[:10]}, alpha = {run.alpha:g}{seed}; {declared(claim, probe)}")
     for gap, remedy in ruling.gaps:
         yield from map(_indented, (gap, f"-> {remedy}"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from saeprobe.claims import Word, did_you_mean, members
+from saeprobe.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.git import named
 from saeprobe.report import shape

@@ -123,8 +123,8 @@ class Here:
         """Hold the commit and the files of a run against those that are here now."""
         (commit, prefix), again = self._place, "run the probes again"
         if (commit is None) != (run.commit is None):
-            where = "in a git repository" if run.commit else "outside one"
-            yield f"that run was made {where}, and this is not", f"{again} where the article is"
+            there, here = ("in", "not") if run.commit else ("outside", "in one")
+            yield f"that run was made {there} a git repository, and this is {here}", f"{again} where the article is"
         elif run.commit != commit and self.policy.commit == "same":
             both = f"at commit {str(run.commit)[:COMMIT_SHOWN]}, and this is {str(commit)[:COMMIT_SHOWN]}"
             remedy = f'{again}, or let commits pass that change nothing which it read: commit = "unrelated" in {TABLE}'

@@ -28,7 +28,7 @@ from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject import version_of
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SubjectError
-from saeprobe.verdicts import Decided, decide
+from saeprobe.verdicts import SKIPPED, Decided, decide
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
@@ -273,4 +273,4 @@ def _shown(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: 
 
 def _not_run(skipped: BaseException) -> NotRun:
     """Turn a skip by a mark, a fixture or the probe itself into the reason that a claim is not run."""
-    return NotRun(f"skipped: {str(skipped) or 'no reason is given'}").with_traceback(skipped.__traceback__)
+    return NotRun(f"{SKIPPED}{str(skipped) or 'no reason is given'}").with_traceback(skipped.__traceback__)

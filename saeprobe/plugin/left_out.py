@@ -68,6 +68,9 @@ class Watch:
         """
         kept = set(items)
         asked = {*defaults, *(subject_of(item) or "" for item in items)}
+        if any(one.startswith("saeprobe_default_subjects") for one in self._config.option.override_ini or ()):
+            asked |= {subject_of(item) or "" for item in self._made}  # somebody changed them for this run
+            self.by_default = set()
         gone = [item for item in self._made if item not in kept and item not in self.by_default]
         left = [*map(self._item, gone), *self._functions(unmarked)]
         return [one for one in left if one.subject in ("", *asked) or asked.issuperset(members(one.subject))]
@@ -76,7 +79,7 @@ class Watch:
         claim, option = claim_of_item(item), self._config.option
         options = [("-k", "keyword"), ("-m", "markexpr")]
         by = [f"{name} {shlex.quote(text)}" for name, key in options if (text := str(getattr(option, key, "")))]
-        flags = [("--deselect", "deselect"), ("--lf", "lf"), ("--stepwise", "stepwise")]
+        flags = [("--deselect", "deselect"), ("--lf", "lf"), ("--stepwise", "stepwise"), ("-o", "override_ini")]
         by += [name for name, key in flags if getattr(option, key, None)]
         why = " and ".join(by) or "taken out by a plugin or a conftest.py"
         return LeftOut(claim=claim.id if claim else "", subject=subject_of(item) or "", where=item.nodeid, why=why)
@@ -87,7 +90,7 @@ class Watch:
         met = {(Path(code.co_filename).resolve(), code.co_firstlineno) for code in codes}
         files = {file for file, _ in met}
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
-        folders = self._folders()
+        folders = dict.fromkeys([*self._folders(), *(file.parent for file in files)])
         for one in functions_in([*folders, *([self._root] if (self._root / "pyproject.toml").exists() else [])]):
             near = any(folder in one.file.parents for folder in folders)
             if (one.file, one.line) in met or not (near or one.claim in ids):

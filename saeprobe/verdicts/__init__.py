@@ -15,6 +15,7 @@ from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")  # they put their two sides in an order
 UNDECIDED: Final = ("not run", "unverifiable", "broken")
+SKIPPED: Final = "skipped: "  # a probe is `not run` for this reason where somebody put it by, and nothing is absent
 Order = tuple[PublishedComparison, PublishedComparison]  # the probe found the first of two numbers above the second
 
 

@@ -107,6 +107,14 @@ def test_a_function_that_pytest_made_nothing_of_releases_nothing(
     assert (decision, f"left out of that run: {one.where}" in gap) == ("cannot tell", True)
 
 
+def test_subjects_that_are_changed_for_one_run_are_left_out(go: Go) -> None:
+    """The ini file says which run unasked; an option that says otherwise drops the subject that refutes."""
+    both = f"@subjects('{ON}', 'sparrow')"
+    run = go("-o", "saeprobe_default_subjects=sparrow", probes=SUPPORTED.replace("\n@claim", f"\n{both}\n@claim"))
+    assert [(one.subject, one.why) for one in left_out(run)] == [(ON, "-o")]
+    assert gate(run)[0] != "release"
+
+
 def test_what_a_conftest_takes_out_silently_is_found(go: Go, pytester: pytest.Pytester) -> None:
     """No option and no hook speaks of it."""
     pytester.makeconftest(

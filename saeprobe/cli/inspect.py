@@ -12,6 +12,7 @@ import numpy as np
 from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
 from saeprobe.files import bytes_in_words, cut, visible
+from saeprobe.git import named
 from saeprobe.recorded.recognition import recognised
 from saeprobe.report import ReportError, read_report
 from saeprobe.report.overview import as_declared, silent, subject_names
@@ -217,9 +218,13 @@ def _report(file: Path) -> Recognition:
             "command": run.command,
             "commit": (run.commit or "not a git checkout") + (", with uncommitted changes" if run.dirty else ""),
             "claims": f"{len(found.claims)} on {', '.join(subject_names(found)) or 'no subject'}",
+            **({"earlier runs": str(len(found.earlier))} if found.earlier else {}),
             "verdicts": (verdicts or "none") + (f" ({declared} as declared)" if declared else ""),
         },
-        warnings=(f"planned, but nothing was reported: {', '.join(lost)}",) if lost else (),
+        warnings=(
+            *((f"planned, but nothing was reported: {', '.join(lost)}",) if lost else ()),
+            *((f"left out of the run: {named([one.where for one in found.left_out])}",) if found.left_out else ()),
+        ),
     )
 
 

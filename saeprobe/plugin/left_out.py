@@ -20,6 +20,7 @@ from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.names import function_of
 from saeprobe.report.shape import LeftOut
 
+DEFAULTS: Final = "saeprobe_default_subjects"
 _SKIPPED: Final = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
 _INNER: Final = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement that holds others
 
@@ -68,20 +69,23 @@ class Watch:
         """
         kept = set(items)
         asked = {*defaults, *(subject_of(item) or "" for item in items)}
-        if any(one.startswith("saeprobe_default_subjects") for one in self._config.option.override_ini or ()):
-            asked |= {subject_of(item) or "" for item in self._made}  # somebody changed them for this run
-            self.by_default = set()
-        gone = [item for item in self._made if item not in kept and item not in self.by_default]
-        left = [*map(self._item, gone), *self._functions(unmarked)]
+        options = [one for one in self._config.option.override_ini or () if one.startswith(DEFAULTS)]
+        if options:  # somebody changed for this run what runs unasked
+            asked |= {subject_of(item) or "" for item in self._made}
+        elsewhere = set[pytest.Item]() if options else self.by_default
+        gone = [item for item in self._made if item not in kept and item not in elsewhere]
+        said = [f"-o {one}" for one in options]
+        left = [*(self._item(item, said if item in self.by_default else []) for item in gone)]
+        left += self._functions(unmarked)
         return [one for one in left if one.subject in ("", *asked) or asked.issuperset(members(one.subject))]
 
-    def _item(self, item: pytest.Item) -> LeftOut:
+    def _item(self, item: pytest.Item, said: Sequence[str]) -> LeftOut:
         claim, option = claim_of_item(item), self._config.option
         options = [("-k", "keyword"), ("-m", "markexpr")]
         by = [f"{name} {shlex.quote(text)}" for name, key in options if (text := str(getattr(option, key, "")))]
-        flags = [("--deselect", "deselect"), ("--lf", "lf"), ("--stepwise", "stepwise"), ("-o", "override_ini")]
+        flags = [("--deselect", "deselect"), ("--lf", "lf"), ("--stepwise", "stepwise")]
         by += [name for name, key in flags if getattr(option, key, None)]
-        why = " and ".join(by) or "taken out by a plugin or a conftest.py"
+        why = " and ".join(said or by) or "taken out by a plugin or a conftest.py"
         return LeftOut(claim=claim.id if claim else "", subject=subject_of(item) or "", where=item.nodeid, why=why)
 
     def _functions(self, unmarked: Sequence[str]) -> Iterator[LeftOut]:
@@ -90,7 +94,8 @@ class Watch:
         met = {(Path(code.co_filename).resolve(), code.co_firstlineno) for code in codes}
         files = {file for file, _ in met}
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
-        folders = dict.fromkeys([*self._folders(), *(file.parent for file in files)])
+        asked, named_alone = self._asked()
+        folders = dict.fromkeys([*asked, *(file.parent for file in files)])
         for one in functions_in([*folders, *([self._root] if (self._root / "pyproject.toml").exists() else [])]):
             near = any(folder in one.file.parents for folder in folders)
             if (one.file, one.line) in met or not (near or one.claim in ids):
@@ -100,16 +105,21 @@ class Watch:
                 why = "its file could not be imported"
             elif one.file not in files:
                 why = "its file was not collected"
+            elif one.file in named_alone:
+                why = "another test of its file was asked for by name"
             else:
                 why = "pytest made no test of it: by its name, its class or another function of that name below"
             for subject in unmarked if one.subjects == () else one.subjects or ("",):
                 yield LeftOut(claim=one.claim, subject=subject, where=where, why=why)
 
-    def _folders(self) -> list[Path]:
-        """Return the folders that were asked for, or those of the files that were."""
+    def _asked(self) -> tuple[list[Path], set[Path]]:
+        """Return the folders that were asked for, or those of files that were; and the files of tests that were."""
         here = self._config.invocation_params.dir
-        paths = [(here / argument.partition("::")[0]).resolve() for argument in self._config.args]
-        return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths if path.exists()))
+        given = [argument.partition("::") for argument in self._config.args]
+        paths = {(here / path).resolve(): bool(name) for path, _, name in given if (here / path).exists()}
+        return [path if path.is_dir() else path.parent for path in paths], {
+            path for path, name in paths.items() if name
+        }
 
 
 def whole(variants: Iterable[str], left_out: Iterable[LeftOut]) -> set[str]:

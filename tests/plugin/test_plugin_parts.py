@@ -87,6 +87,15 @@ def test_a_run_on_one_subject_leaves_what_stands_of_another(two: Go) -> None:
     assert report.left_out == ()
 
 
+def test_subjects_that_are_changed_for_one_run_are_left_out(two: Go) -> None:
+    """The ini file says which run unasked; an option that says otherwise may drop the subject that refutes."""
+    report = written(two("-o", f"saeprobe_default_subjects={SECOND}", probes=SUPPORTED))
+    (gone,) = report.left_out
+    assert (gone.subject, gone.why) == (FIRST, f"-o saeprobe_default_subjects={SECOND}")
+    article = Article(path=Path("a.md"), title="A", language="en", claims=(Citation(id="rank.up"),))
+    assert decide_release(article, report).decision == "cannot tell"
+
+
 def test_a_claim_that_is_stated_otherwise_by_now_is_not_kept(two: Go) -> None:
     """What the earlier run decided is of another sentence: the gate learns that it is gone."""
     two("-m", EACH, probes=SUPPORTED)

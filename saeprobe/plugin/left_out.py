@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import pytest
 
 from saeprobe.claims import claim_of, members
-from saeprobe.git import named
+from saeprobe.git import SETTINGS, named
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.names import function_of
 from saeprobe.report.shape import LeftOut
@@ -96,10 +96,9 @@ class Watch:
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
         asked, named_alone = self._asked()
         folders = dict.fromkeys([*asked, *(file.parent for file in files)])
-        for one in functions_in([*folders, *([self._root] if (self._root / "pyproject.toml").exists() else [])]):
-            near = any(folder in one.file.parents for folder in folders)
-            if (one.file, one.line) in met or not (near or one.claim in ids):
-                continue
+        elsewhere = [self._root] if (self._root / SETTINGS).exists() else []
+        there = [*functions_in(folders), *(one for one in functions_in(elsewhere, naming=ids) if one.claim in ids)]
+        for one in dict.fromkeys(one for one in there if (one.file, one.line) not in met):
             where = f"{Path(os.path.relpath(one.file, self._root)).as_posix()}::{one.name}".removesuffix("::")
             if one.file in self._failed:
                 why = "its file could not be imported"
@@ -138,8 +137,12 @@ def _codes(item: pytest.Item) -> Iterator[CodeType]:
             yield code
 
 
-def functions_in(folders: Iterable[Path]) -> Iterator[Function]:
-    """Yield the functions that make a claim in the Python files of some folders, read without running them."""
+def functions_in(folders: Iterable[Path], *, naming: Collection[str] = ()) -> Iterator[Function]:
+    """Yield the functions that make a claim in the Python files of some folders, read without running them.
+
+    Where ids are given, only files are looked at in which one of these stands.
+    """
+    wanted = [one.encode() for one in naming]
     seen: set[Path] = set()
     for top in folders:
         for folder, inner, names in os.walk(top):
@@ -150,13 +153,14 @@ def functions_in(folders: Iterable[Path]) -> Iterator[Function]:
                 continue
             seen.add(here)
             for file in (here / name for name in sorted(names) if name.endswith(".py")):
-                yield from _functions_of(file)
+                yield from _functions_of(file, wanted)
 
 
-def _functions_of(file: Path) -> Iterator[Function]:
+def _functions_of(file: Path, wanted: Sequence[bytes]) -> Iterator[Function]:
     try:
         content = file.read_bytes()
-        tree = ast.parse(content) if b"claim(" in content and b"saeprobe" in content else None
+        known = b"claim(" in content and b"saeprobe" in content
+        tree = ast.parse(content) if known and (not wanted or any(one in content for one in wanted)) else None
     except OSError:
         return
     except (SyntaxError, ValueError, RecursionError):  # it may make any claim

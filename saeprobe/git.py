@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
@@ -19,6 +20,7 @@ _NAMED: Final = 3  # names in a sentence
 REPORTS: Final = tuple(f"{name}.{form}" for name in ("report", "part", "superseded") for form in ("json", "html"))
 """What runs write into their folder; its other files are somebody's own."""
 SETTINGS: Final = "pyproject.toml"
+_BLAMED: Final = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)")  # a commit, a line there and here
 _PACKAGE: Final = Path(__file__).resolve().parent
 
 
@@ -67,6 +69,26 @@ def where_it_stands(root: Path) -> tuple[str | None, str]:
     found = _git(root, "rev-parse", "HEAD", "--show-prefix")
     commit, _, prefix = (found or "").partition("\n")
     return commit or None, prefix
+
+
+def commits_of(root: Path, file: str) -> Mapping[int, str]:
+    """Return the commit that last changed each line of a file as it lies there, the lines of the newest commit last.
+
+    Uncommitted lines are left out, and so are those that a shallow clone knows no history of.
+    """
+    commit, lines, times, edge = "", dict[int, str](), dict[str, int](), set[str]()
+    for line in (_git(root, "blame", "--porcelain", "--", file) or "").split("\n"):
+        if (begun := _BLAMED.match(line)) is not None:
+            commit = begun[1]
+            lines[int(begun[2])] = commit
+        elif line.startswith("committer-time "):
+            times[commit] = int(line.split()[1])
+        elif line == "boundary":
+            edge.add(commit)
+    if edge and _git(root, "rev-parse", "--is-shallow-repository") != "true":
+        edge.clear()  # it is the first commit of all
+    known = [line for line in lines if lines[line] not in edge and lines[line].strip("0")]
+    return {line: lines[line] for line in sorted(known, key=lambda line: times[lines[line]])}
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, Final, Literal
@@ -171,10 +171,13 @@ def render(release: Release) -> str:
     """Write what becomes of the article, which claims decide it and why, and for those not released a remedy."""
     article = release.article
     lines = [visible(f"{release.decision.upper()}  {article.path}"), visible(f"  {article.title}"), ""]
+    gaps = [ruling.gaps for ruling in release.rulings]
+    of_all = [one for one in gaps[0] if all(one in held for held in gaps)] if len(gaps) > 1 else []
     for decision in _WORST_FIRST:
         for ruling in release.rulings:
             if ruling.decision == decision:
-                lines += _ruling_lines(ruling, release)
+                lines += _ruling_lines(ruling, release, of_all)
+    lines += ["  of every claim:", *_gap_lines(of_all)] if of_all else []
     warning = [] if release.uncommitted is None else [f"{_UNCOMMITTED}\n  {visible(release.uncommitted)}"]
     counts, total = Counter(ruling.decision for ruling in release.rulings), len(release.rulings)
     summary = f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
@@ -184,7 +187,12 @@ def render(release: Release) -> str:
     return "\n".join([*lines, "", *warning, *chance, summary])
 
 
-def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
+def _gap_lines(gaps: Iterable[Doubt]) -> Iterator[str]:
+    for gap, remedy in gaps:
+        yield from map(_indented, (gap, f"-> {remedy}"))
+
+
+def _ruling_lines(ruling: Ruling, release: Release, of_all: Collection[Doubt]) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
     for claim, probe in ruling.probes:
         known = ", a declared non-reproduction" if as_declared(probe) else ""
@@ -201,8 +209,7 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
         commit = f"at commit {run.commit[:COMMIT_SHOWN]}" if run.commit else "without a commit"
         seed = f", seed = {run.seed}" if run.seed else ""
         yield _indented(f"run {commit} on {run.ended[:10]}, alpha = {run.alpha:g}{seed}; {declared(claim, probe)}")
-    for gap, remedy in ruling.gaps:
-        yield from map(_indented, (gap, f"-> {remedy}"))
+    yield from _gap_lines(gap for gap in ruling.gaps if gap not in of_all)
 
 
 def _remedy(probe: Probe, command: str) -> str:

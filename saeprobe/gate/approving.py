@@ -12,8 +12,7 @@ from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.git import named
-from saeprobe.report import shape
-from saeprobe.report.rebuilt import in_full
+from saeprobe.report.rebuilt import in_full, samples_at
 from saeprobe.report.shape import Claim, Document, Probe
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_file, text_of
@@ -156,7 +155,7 @@ def _verdict(report: Document, probe: Probe, claim: str) -> Word:
 
 def samples_of(report: Document, probe: Probe) -> Iterator[Sample]:
     """Give the samples of a probe as its comparisons made them, each prompt in full."""
-    yield from (in_full(report, sample) for sample in shape.samples(report, probe.evidence))
+    yield from (in_full(report, sample) for sample in samples_at(report, probe.evidence))
 
 
 def provenance_of(report: Document, probe: Probe) -> Provenance:

@@ -287,7 +287,7 @@ class Hooks:
         subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
         shown = {name: self._shown.get(name) or self._laboratory.shown(name) for name in subjects}
         document = build_document(
-            probes=records,
+            probes=writing.dated(records, self._settings.rootdir),
             run=writing.run_of(self._config, self._settings, self._laboratory, began=self._began, **ended),
             subjects=[described(self._laboratory, name, checks.get(name), read) for name, read in shown.items()],
             planned=list(self._planned.values()),

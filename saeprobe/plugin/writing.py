@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from saeprobe.git import commit_of
+from saeprobe.git import commit_of, commits_of
 from saeprobe.plugin.judging import made_with
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.names import Settings
-from saeprobe.report import ReportError, command_line, now, read_report, shape, write_report
+from saeprobe.report import ProbeRecord, ReportError, command_line, now, read_report, shape, write_report
 from saeprobe.report.page import write_page
 from saeprobe.report.shape import Document, LeftOut
 from saeprobe.report.uniting import head_of, on_subjects, only, united, variants_of
@@ -53,6 +54,37 @@ def run_of(
         files=files,
         **made_with(settings, laboratory),
     )
+
+
+def dated(records: Iterable[ProbeRecord], root: Path) -> Iterator[ProbeRecord]:
+    """Yield the records, with the commit that last changed the declaration where the probe's own file holds it."""
+    read: dict[str, tuple[ast.Module, Mapping[int, str]]] = {}
+    for record in records:
+        file, _, name = record["nodeid"].partition("::")
+        if record["declaration"] is not None and file not in read:
+            try:
+                read[file] = ast.parse((root / file).read_bytes()), commits_of(root, file)
+            except (OSError, SyntaxError, ValueError):  # a doctest, or a file of another plugin
+                read[file] = ast.Module(body=[], type_ignores=[]), {}
+        if record["declaration"] is None:
+            yield record
+        else:
+            tree, commits = read[file]
+            function = name.partition("[")[0].rpartition("::")[2]
+            yield record | {"declared_at": _declared_at(tree, commits, function, **record["declaration"])}
+
+
+def _declared_at(tree: ast.Module, commits: Mapping[int, str], function: str, word: str, reason: str) -> str | None:
+    """Return the newest commit of the lines that declare it, those above the function before any others."""
+    definitions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    for node in (node for of in (*(it for it in definitions if it.name == function), tree) for node in ast.walk(of)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == word:
+            given = (*node.args, *(one.value for one in node.keywords))
+            if any(isinstance(one, ast.Constant) and one.value == reason for one in given):
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                last = [commits[line] for line in commits if line in lines]  # the newest stands last
+                return last[-1] if len(last) == len(lines) else None
+    return None
 
 
 class Written(NamedTuple):

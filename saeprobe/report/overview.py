@@ -8,15 +8,17 @@ from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.evidence import Answer
-from saeprobe.report import planned_name, shape
+from saeprobe.report import planned_name
 from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
-from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
+from saeprobe.report.rebuilt import samples_at
+from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Run, Sample, Subject
 from saeprobe.verdicts import UNDECIDED
 from saeprobe.verdicts.baseline import left
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
     *("broken", "refuted", "explained", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
 )
+MOST_LEFT_OUT: Final = 20  # probes left out that the page lists
 MOST_NAMED: Final = 3  # subjects that the headline names one by one
 MOST_MEANS: Final = 12  # measured means that one comparison of protocols lists; the rest stands with each probe
 MOST_VALUES: Final = 400  # values of one sample that the page prints one by one
@@ -104,6 +106,13 @@ def silent(document: Document) -> list[str]:
     return [name for name in dict.fromkeys(document.planned) if name not in reported]
 
 
+def runs(document: Document) -> list[tuple[Run, list[str]]]:
+    """List the runs, each with the subjects on which something stands that it decided."""
+    probes = [probe for claim in document.claims for probe in claim.probes]
+    subjects = [dict.fromkeys(one.subject for one in probes if one.run == row) for row in range(len(document.runs))]
+    return [(run, list(names)) for run, names in zip(document.runs, subjects, strict=True)]
+
+
 MeanKey = tuple[str, str, str]  # label, measure and unit
 Mean = tuple[float | None, Interval, Published | None]
 """A mean, its interval, and the number printed for it; the mean is None where only the number is known."""
@@ -152,7 +161,7 @@ def _estimates(probes: Sequence[Probe], document: Document) -> Iterator[tuple[Ev
 
 
 def _means(probes: Sequence[Probe], document: Document) -> Iterator[tuple[MeanKey, tuple[Mean | None, ...]]]:
-    samples = [list(shape.samples(document, probe.evidence)) for probe in probes]
+    samples = [list(samples_at(document, probe.evidence)) for probe in probes]
     measures = {(one.label, one.unit): one.measure for of_probe in samples for one in of_probe}
     held = [_means_of(probe, of_probe, measures) for probe, of_probe in zip(probes, samples, strict=True)]
     for key in dict.fromkeys(key for one in held for key in one):

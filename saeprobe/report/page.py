@@ -22,8 +22,8 @@ from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import shown_as_text, visible, write_whole
 from saeprobe.git import named
 from saeprobe.report import overview, pictures
+from saeprobe.report.rebuilt import samples_at
 from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published, Subject
-from saeprobe.report.shape import samples as samples_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -168,7 +168,7 @@ def _rows_of(table: Sequence[object], rows: Sequence[int]) -> list[object]:
 
 def published_rows(probe: Probe, document: Document) -> Iterator[tuple[Published, Interval]]:
     """Give the published numbers of a probe, each with the interval of what was measured here."""
-    samples = samples_of(document, probe.evidence)
+    samples = samples_at(document, probe.evidence)
     ends = {(one.label, one.unit, one.mean): one.interval for one in samples}
     for row in probe.published:
         yield row, None if row.measured is None else ends.get((row.label, row.unit, row.measured))
@@ -176,7 +176,7 @@ def published_rows(probe: Probe, document: Document) -> Iterator[tuple[Published
 
 def near_threshold(rows: Iterable[int], document: Document) -> list[tuple[str, str]]:
     """Give (label, sentence) of each sample, parts included, of which rounding decides something."""
-    samples = samples_of(document, rows)
+    samples = samples_at(document, rows)
     return list(dict.fromkeys((one.label, one.near_threshold) for one in samples if one.near_threshold is not None))
 
 
@@ -235,7 +235,8 @@ def render(document: Document, *, language: Language = "en") -> str:
     lines = overview.headline(rows)
     of_document = [pictures.forest, pictures.strips, near_threshold, published_rows, overview.side_by_side]
     of_document += [overview.values_table]
-    as_they_are = [overview.anchor, overview.as_declared, overview.cell, overview.rivals, overview.unit_sides]
+    as_they_are = [overview.anchor, overview.as_declared, overview.cell, overview.rivals, overview.runs]
+    as_they_are += [overview.unit_sides]
     page = _template().render(
         document=document,
         changed=visible(named(document.run.changed)),
@@ -253,13 +254,14 @@ def render(document: Document, *, language: Language = "en") -> str:
         prompt_groups=prompt_groups(document),
         declared=sum(probe.declaration is not None for claim in document.claims for probe in claim.probes),
         WORDS=WORDS,
+        MOST_LEFT_OUT=overview.MOST_LEFT_OUT,
         MOST_OPEN=MOST_OPEN,
         MOST_TOKENS=MOST_TOKENS,
         DIFFERENCES=pictures.DIFFERENCES,
         w=partial(mark, language=language),
         attr=partial(_attribute, language=language),
         clip=partial(clip, language=language),
-        samples=partial(samples_of, document),
+        samples=partial(samples_at, document),
         sides=partial(_rows_of, document.samples),
         parts=partial(_rows_of, document.evidence),
         arms=arms,

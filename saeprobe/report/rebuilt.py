@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from saeprobe.evidence import ControlResult, Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
+
+
+def samples_at(document: Document, rows: Iterable[int]) -> Iterator[shape.Sample]:
+    """Give the samples of some rows of evidence and of their parts, in order, not of what controls compared."""
+    for row in rows:
+        yield from (document.samples[one] for one in document.evidence[row].samples)
+        yield from samples_at(document, document.evidence[row].parts)
 
 
 def in_full(document: Document, sample: shape.Sample) -> Sample:

@@ -7,7 +7,7 @@ the whole report. `python -m saeprobe.report.shape` prints the JSON Schema that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -382,13 +382,6 @@ def _out_of_range(document: Document) -> Iterator[str]:
         for fit in () if subject.instrument is None else subject.instrument.layers:
             if min(fit.l0, fit.near_threshold or 0.0) < 0 or fit.tokens < 1:
                 yield f"checks {subject.name!r} on fewer than 1 token, or finds fewer than 0 features"
-
-
-def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
-    """Give the samples of some rows of evidence and of their parts, in order, not of what controls compared."""
-    for row in rows:
-        yield from (document.samples[one] for one in document.evidence[row].samples)
-        yield from samples(document, document.evidence[row].parts)
 
 
 def schema_text() -> str:

@@ -16,6 +16,7 @@ from saeprobe.evidence import Agreement
 from saeprobe.gate import EXIT_CODES, Release, decide_release, render
 from saeprobe.gate.article import Article, Citation
 from saeprobe.gate.many import decide_all, decision_on, in_words
+from saeprobe.gate.policy import Doubt
 from saeprobe.report import plain, read_report
 from saeprobe.report.shape import (
     SCHEMA,
@@ -289,6 +290,36 @@ def test_a_new_report_is_to_hold_all_that_the_article_cites():
     cited = article(on("a", "sparrow"), on("b", "gpt2"), on("c", "sparrow+finch"))
     text = render(decide_release(cited, report(("a", "sparrow", "supported"))))
     assert text.count('-> pytest probes/ -m "sparrow or gpt2 or sparrow and finch" writes a new report') == 2
+
+
+def test_a_gap_of_every_claim_is_said_once():
+    """It stands once, before the counts; a gap of one claim stands under it, and so does all of an only claim."""
+    two = report(("a", "sparrow", "supported"), ("b", "sparrow", "supported"))
+    both, one = ("the run is too old", "run again"), ("no control", "declare one")
+
+    def doubt(_: Document, claim: Claim, __: Probe) -> list[Doubt]:
+        return [both, one] if claim.id == "a" else [both]
+
+    doubts = [doubt]
+    assert render(decide_release(article("a", "b"), two, doubts)).splitlines()[3:] == [
+        "  cannot tell  a",
+        "               supported on sparrow: reason 0",
+        "               scope: these 8 templates",
+        "               run without a commit on 2026-07-01, alpha = 0.05; controls: none",
+        "               no control",
+        "               -> declare one",
+        "  cannot tell  b",
+        "               supported on sparrow: reason 1",
+        "               scope: these 8 templates",
+        "               run without a commit on 2026-07-01, alpha = 0.05; controls: none",
+        "  of every claim:",
+        "               the run is too old",
+        "               -> run again",
+        "",
+        "0 of 2 claims released, 0 held, 2 undecided; exit code 2",
+    ]
+    assert "of every claim" not in render(decide_release(article("a"), two, doubts))
+    assert "of every claim" not in render(decide_release(article("a", "c"), two, doubts))
 
 
 def test_a_claim_is_decided_again_by_the_run_that_made_the_report():

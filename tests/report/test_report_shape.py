@@ -17,7 +17,8 @@ from saeprobe.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, 
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
-from saeprobe.report.shape import Document, samples, schema_text
+from saeprobe.report.rebuilt import samples_at
+from saeprobe.report.shape import Document, schema_text
 
 Change = Callable[[Any], object]
 
@@ -124,7 +125,7 @@ def test_a_document_out_of_shape_is_refused(document: Document, change: Change, 
 def test_a_walk_goes_through_the_parts_and_not_through_what_controls_compared(document: Document) -> None:
     """Of a whole these are the samples of its three parts; of a comparison with controls only its own two."""
     every, main = document.claims[1].probes[0], document.claims[0].probes[0]
-    assert [sample.label for sample in samples(document, main.evidence)] == ["novice", "expert"]
-    assert [sample.label for sample in samples(document, every.evidence)] == [
+    assert [sample.label for sample in samples_at(document, main.evidence)] == ["novice", "expert"]
+    assert [sample.label for sample in samples_at(document, every.evidence)] == [
         *("novice", "expert", "novice", "standard", "novice", "guru"),
     ]

@@ -353,14 +353,14 @@ def verbs(root: Path) -> Counted:
 
 
 FIGURES: Final[dict[str, tuple[str, tuple[int, ...], Callable[[Path], Counted]]]] = {
-    "package": ("`saeprobe/`: files / lines", (113, 28_000), partial(size, folder="saeprobe")),
+    "package": ("`saeprobe/`: files / lines", (126, 30_200), partial(size, folder="saeprobe")),
     "studies": ("`studies/`: files / lines", (45, 4_850), partial(size, folder="studies")),
     "longest": ("longest file, in lines", (400,), longest),
     "long": ("files over 300 lines", (10,), long),
     "top": ("names at the top of `saeprobe/`", (24,), top),
     "circles": ("circles of imports", (0,), circles),
     "upward": ("imports between rooms that point up", (0,), upward),
-    "entered": ("files entered by the simplest probe, cold / warm", (64, 54), entered),
+    "entered": ("files entered by the simplest probe, cold / warm", (70, 60), entered),
     "twice": ("file names that stand more than once", (5,), twice),
     "pet": ("pet words", (0,), pet),
     "verbs": ("docstrings without a verb in the first sentence", (0,), verbs),

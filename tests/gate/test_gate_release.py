@@ -341,7 +341,7 @@ def test_the_text_tells_of_a_declared_non_reproduction():
 @pytest.mark.parametrize(("dirty", "warned"), [(True, True), (False, False), (None, False)])
 @pytest.mark.parametrize(("verdict", "code"), [("supported", 0), ("refuted", 1), ("not run", 2)])
 def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *, dirty: bool | None, warned: bool):
-    """The text says that nobody can tell later what was measured; the decision is that of the verdicts."""
+    """The text names them; the decision is that of the verdicts, and of what else there is against the run."""
     run = report(("a", "sparrow", verdict), dirty=dirty, changed=("b.py", "c.py", "d.py", "e.py") if dirty else ())
 
     release = decide_release(article("a"), run)
@@ -349,7 +349,7 @@ def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *
     assert EXIT_CODES[release.decision] == code
     warning = "warning: the report is of a tree with uncommitted changes"
     assert (f"\n\n{warning}" in render(release)) == warned
-    assert ("run the probes again:\n  b.py, c.py, d.py and 1 more\n" in render(release)) == warned
+    assert ("before the article appears:\n  b.py, c.py, d.py and 1 more\n" in render(release)) == warned
     assert render(release).endswith(f"exit code {code}")
 
 

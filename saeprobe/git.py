@@ -135,8 +135,8 @@ def files_read(root: Path, others: Iterable[Path]) -> dict[str, str]:
     They are named by their path from `root`, with `/`; what is installed, also below it, is none of the project's.
     """
     modules = (getattr(module, "__dict__", {}).get("__file__") for module in list(sys.modules.values()))
-    code = [Path(file).resolve() for file in modules if isinstance(file, str)]
-    own = {file for file in code if root in file.parents and "site-packages" not in file.parts}
+    code = [Path(file).resolve() for file in modules if isinstance(file, str) and "site-packages" not in file]
+    own = {file for file in code if root in file.parents}
     given = {file.resolve() for file in others}
     own |= {file for file in given if root in file.parents or _PACKAGE not in file.parents}
     names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in own)

@@ -160,9 +160,7 @@ _REMEDIES: Final[dict[Word, str]] = {
     "not run": "bring what is absent",
 }
 _SEEN: Final = ("explained", "refuted", "drifted")  # their evidence is there to be looked at; others take a new run
-_UNCOMMITTED: Final = (
-    "warning: the report is of a tree with uncommitted changes; commit before the article appears:"
-)
+_UNCOMMITTED: Final = "warning: the report is of a tree with uncommitted changes; commit before the article appears:"
 _APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'"
 
 

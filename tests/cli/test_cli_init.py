@@ -141,7 +141,7 @@ def test_the_workflow_runs_what_a_user_runs(tmp_path: Path) -> None:
     flow = yaml.safe_load((tmp_path / ".github" / "workflows" / "probes.yml").read_text(encoding="utf-8"))
     runs = [step["run"] for step in flow["jobs"]["probes"]["steps"] if "run" in step]
     assert runs[-2] == "pytest probes/"
-    assert 'saeprobe gate "$article"' in runs[-1]
+    assert runs[-1] == "saeprobe gate articles/"
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(

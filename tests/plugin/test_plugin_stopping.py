@@ -158,6 +158,8 @@ def test_a_rerun_is_the_other_plugins_and_the_last_attempt_counts(go: Go, pytest
     run = go("-v", probes=REFUTED + "seen = []\n" + fickle + known)
     verdicts = {"rank.down": "refuted", "rank.up": "supported", "rank.known": "refuted"}
     assert (run.code, run.verdicts) == (1, verdicts)
+    tried = {name.partition("[")[0]: [one["verdict"] for one in it["before"]] for name, it in run.probes.items()}
+    assert tried == {"rank.down": ["refuted"], "rank.up": ["broken"], "rank.known": []}  # the gate looks at them
     assert len(run.lines("RERUN")) == 2  # a declared verdict is no failure to try again
     assert run.lines("1 failed, 1 passed, 1 xfailed, 2 rerun")
     names = [one.attrib["name"] for one in run.junit["test_down"].iter("property")]

@@ -126,7 +126,10 @@ def verdicts(folder: Path, *options: str) -> dict[tuple[str, str], str]:
     if ran.returncode not in (0, 1):
         raise StudyError(f"pytest ended with {ran.returncode} in {folder}:\n{ran.stdout[-3000:]}{ran.stderr[-3000:]}")
     report = json.loads((folder / "reports" / "report.json").read_text(encoding="utf-8"))
-    return {(of["id"], one["subject"]): one["verdict"] for of in report["claims"] for one in of["probes"]}
+    probes = ((of["id"], one) for of in report["claims"] for one in of["probes"])
+    return {
+        (name, one["subject"]): one["verdict"] for name, one in probes if one["run"] == 0
+    }  # of this run
 
 
 def decided(folder: Path, of: Mapping[str, Protocol], studied: Mapping[str, Read]) -> dict[str, list[Line]]:

@@ -17,7 +17,7 @@ import pytest
 from saeprobe.claims import claim_of, members
 from saeprobe.git import SETTINGS, named
 from saeprobe.plugin.collecting import claim_of_item, subject_of
-from saeprobe.plugin.names import function_of
+from saeprobe.plugin.names import REFUSED, function_of
 from saeprobe.report.shape import LeftOut
 
 DEFAULTS: Final = "saeprobe_default_subjects"
@@ -76,7 +76,8 @@ class Watch:
         gone = [item for item in self._made if item not in kept and item not in elsewhere]
         said = [f"-o {one}" for one in options]
         left = [*(self._item(item, said if item in self.by_default else []) for item in gone)]
-        left += self._functions(unmarked)
+        refused = {(item.path.resolve(), _name(item)) for item in items if REFUSED in item.stash}
+        left += self._functions(unmarked, refused)
         return [one for one in left if one.subject in ("", *asked) or asked.issuperset(members(one.subject))]
 
     def _item(self, item: pytest.Item, said: Sequence[str]) -> LeftOut:
@@ -88,7 +89,7 @@ class Watch:
         why = " and ".join(said or by) or "taken out by a plugin or a conftest.py"
         return LeftOut(claim=claim.id if claim else "", subject=subject_of(item) or "", where=item.nodeid, why=why)
 
-    def _functions(self, unmarked: Sequence[str]) -> Iterator[LeftOut]:
+    def _functions(self, unmarked: Sequence[str], refused: Collection[tuple[Path, str]]) -> Iterator[LeftOut]:
         """Yield functions of which pytest made nothing: in the folders of the run, or of a claim that it decides."""
         codes = [code for item in self._made for code in _codes(item)]
         met = {(Path(code.co_filename).resolve(), code.co_firstlineno) for code in codes}
@@ -98,7 +99,8 @@ class Watch:
         folders = dict.fromkeys([*asked, *(file.parent for file in files)])
         elsewhere = [self._root] if (self._root / SETTINGS).exists() else []
         there = [*functions_in(folders), *(one for one in functions_in(elsewhere, naming=ids) if one.claim in ids)]
-        for one in dict.fromkeys(one for one in there if (one.file, one.line) not in met):
+        there = [one for one in there if (one.file, one.line) not in met and (one.file, one.name) not in refused]
+        for one in dict.fromkeys(there):
             where = f"{Path(os.path.relpath(one.file, self._root)).as_posix()}::{one.name}".removesuffix("::")
             if one.file in self._failed:
                 why = "its file could not be imported"
@@ -125,6 +127,11 @@ def whole(variants: Iterable[str], left_out: Iterable[LeftOut]) -> set[str]:
     """Return those subjects of which nothing was left out; what may be of any subject was left out of each."""
     parts = {one.subject for one in left_out}
     return set() if "" in parts else set(variants) - parts
+
+
+def _name(item: pytest.Item) -> str:
+    """Name a test within its file, as `Function` does."""
+    return item.nodeid.partition("::")[2].partition("[")[0]
 
 
 def _codes(item: pytest.Item) -> Iterator[CodeType]:

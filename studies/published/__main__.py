@@ -127,9 +127,7 @@ def verdicts(folder: Path, *options: str) -> dict[tuple[str, str], str]:
         raise StudyError(f"pytest ended with {ran.returncode} in {folder}:\n{ran.stdout[-3000:]}{ran.stderr[-3000:]}")
     report = json.loads((folder / "reports" / "report.json").read_text(encoding="utf-8"))
     probes = ((of["id"], one) for of in report["claims"] for one in of["probes"])
-    return {
-        (name, one["subject"]): one["verdict"] for name, one in probes if one["run"] == 0
-    }  # of this run
+    return {(name, one["subject"]): one["verdict"] for name, one in probes if one["run"] == 0}  # of this run
 
 
 def decided(folder: Path, of: Mapping[str, Protocol], studied: Mapping[str, Read]) -> dict[str, list[Line]]:

@@ -133,8 +133,8 @@ def test_a_capture_without_a_claim_is_said_and_fails_nothing(go: Go) -> None:
 def test_a_claim_of_a_function_that_is_no_test_is_said(go: Go) -> None:
     """Its name was misspelt, or it was put by; the claim is in no report."""
     run = go(probes=SUPPORTED + f"{CLAIM}\ndef tset_it(ranks):\n    pass\n")
-    assert (run.code, run.verdicts) == (0, {"rank.up": "supported"})
-    assert run.lines("test_probes.py::tset_it makes the claim 'x.x' and is not run: by its name it is no test")
+    assert (run.code, len(run.lines("rank.up"))) == (0, 1)
+    assert len(run.lines("left out: test_probes.py::tset_it (x.x): pytest made no test of it: by its name, ")) == 2
 
 
 def test_a_claim_above_a_class_is_refused_outside_pytest_too() -> None:

@@ -145,7 +145,7 @@ class Hooks:
         """Hash what the run has read by now; a module that it imports later is read at its end."""
         ini = [] if self._config.inipath is None else [self._config.inipath]
         others = [path for path in (*tests, *ini) if path.name != SETTINGS]
-        return files_read(self._settings.rootdir, [*others, *READ])
+        return files_read(self._settings.rootdir, [*others, *self._settings.recorded, *READ])
 
     def _only(self, *options: str) -> bool:
         """Say whether one of these options is given; a plugin that is switched off leaves its own away."""

@@ -39,6 +39,12 @@ class Settings:
     batch_size: int
 
     @property
+    def recorded(self) -> list[Path]:
+        """List the recorded files that lie in the project."""
+        given = (file for path in self.evidence for file in (path.iterdir() if path.is_dir() else [path]))
+        return [file for file in given if self.rootdir in file.parents and file.is_file()]
+
+    @property
     def evidence_names(self) -> str | None:
         """Name the recorded evidence that was given, as the report and baselines do; None where none was."""
         return ", ".join(path.name for path in self.evidence) or None

@@ -102,7 +102,7 @@ def supersede(folder: Path, whole: Collection[str]) -> None:
     So nothing of a run that does not come to its end can pass for its result.
     """
     file, page = _files(folder, REPORT)
-    if not whole or not file.exists():
+    if not whole or not file.is_file():
         return
     earlier = _read(file)
     for path, to in zip((file, page), _files(folder, SUPERSEDED), strict=True):

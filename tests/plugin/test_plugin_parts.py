@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -143,13 +142,16 @@ def test_a_run_that_is_killed_takes_the_only_report_away(tmp_path: Path) -> None
     assert names == [".gitignore", "superseded.html", "superseded.json"]
 
 
-def test_the_report_names_the_files_that_were_read(go: Go, pytester: pytest.Pytester) -> None:
-    """Probe files, what they import, prompts and settings, each with its hash; not what is installed."""
-    pytester.makepyfile(helper="LIMIT = 3")
-    prompts = '{"text": "one", "style": "novice"}\n{"text": "two", "style": "expert"}\n'
-    (pytester.path / "mine.jsonl").write_text(prompts, encoding="utf-8")
+def test_the_report_names_the_files_that_were_read(tmp_path: Path) -> None:
+    """Probe files, what they import, prompts, records and settings, each with its hash; not what is installed."""
     more = "import helper\nfrom saeprobe.prompts import PromptSet\nown = capture(PromptSet.from_file('mine.jsonl'))\n"
-    run = go(probes=more + SUPPORTED)
-    files = json.loads((run.folder / "reports" / "report.json").read_text(encoding="utf-8"))["run"]["files"]
-    assert set(files) == {"test_probes.py", "helper.py", "mine.jsonl", "pyproject.toml"}
+    (tmp_path / "pyproject.toml").write_text(INI, encoding="utf-8")
+    (tmp_path / "test_probes.py").write_text(HEAD + more + SUPPORTED, encoding="utf-8")
+    (tmp_path / "helper.py").write_text("LIMIT = 3", encoding="utf-8")
+    prompts = '{"text": "one", "style": "novice"}\n{"text": "two", "style": "expert"}\n'
+    (tmp_path / "mine.jsonl").write_text(prompts, encoding="utf-8")
+    (tmp_path / "records").mkdir()
+    write_ranks(tmp_path / "records")
+    files = apart(tmp_path, "--saeprobe-evidence=records").report["run"]["files"]
+    assert set(files) == {"test_probes.py", "helper.py", "mine.jsonl", "pyproject.toml", "records/eid_table.json"}
     assert all(len(digest) == 64 for digest in files.values())

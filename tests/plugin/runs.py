@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -57,11 +57,17 @@ class Run:
     code: int
     out: str
     folder: Path
+    file: str = "report"
+
+    @property
+    def part(self) -> Run:
+        """The same, whose report is that of a part of the probes."""
+        return replace(self, file="part")
 
     @property
     def report(self) -> Json:
         """The JSON report, checked against its schema, with each row of evidence and of samples in its place."""
-        path = self.folder / "reports" / "report.json"
+        path = self.folder / "reports" / f"{self.file}.json"
         read_report(path)
         held = json.loads(path.read_text(encoding="utf-8"))
         for piece in held["evidence"]:  # parts stand before the whole

@@ -164,7 +164,7 @@ def test_styles_are_the_built_in_ones_and_an_absent_file_says_where_its_path_beg
     """As in pyproject.toml; only the subjects that were to read the file fail by it."""
     project(tmp_path)
     given = ("--saeprobe-prompts=base=STYLES", "--saeprobe-prompts=other=none.toml")
-    run = apart(tmp_path, "test_it.py", "-k", "more", "-m", "half or other", *given)
+    run = apart(tmp_path, "test_it.py", "-k", "more", "-m", "half or other", *given).part
     assert f"give its path from {tmp_path}, or in full" in run.probes["x.more[other]"]["reason"]
     assert run.probes["x.more[half]"]["verdict"] in ("supported", "refuted", "inconclusive")
 
@@ -173,7 +173,7 @@ def test_the_option_serves_a_subject_and_its_protocols_and_a_bad_file_nobody_els
     """`other` has a file of its own, which stands; the others read what the option gives to their base."""
     project(tmp_path)
     (tmp_path / "bad.toml").write_text("name = 3", encoding="utf-8")
-    run = apart(tmp_path, "test_it.py", "-k", "more", "--saeprobe-prompts", "base=bad.toml")
+    run = apart(tmp_path, "test_it.py", "-k", "more", "--saeprobe-prompts", "base=bad.toml").part
     reasons = {name: probe["reason"] for name, probe in run.probes.items()}
     bad = [name for name, reason in reasons.items() if str(tmp_path / "bad.toml") in reason]
     assert bad == [f"x.more[{name}]" for name in ("base", "two-bos", "early", "half")]

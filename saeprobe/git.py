@@ -44,7 +44,7 @@ def commit_of(root: Path, *, store: Path, report: Path) -> tuple[str | None, tup
     What runs write by themselves is no difference: the store, the reports and Python's bytecode.
     """
     commit, top = _git(root, "rev-parse", "HEAD"), _git(root, "rev-parse", "--show-toplevel")
-    status = _git(root, "status", "--porcelain", "-z", "--untracked-files=normal") if commit and top else None
+    status = _git(root, "status", "--porcelain", "-z", "--untracked-files=all") if commit and top else None
     if commit is None or top is None or status is None:
         return commit, None
     own = {_place(file) for file in (store, *(report / name for name in (".gitignore", *REPORTS)))}
@@ -69,6 +69,12 @@ def where_it_stands(root: Path) -> tuple[str | None, str]:
     found = _git(root, "rev-parse", "HEAD", "--show-prefix")
     commit, _, prefix = (found or "").partition("\n")
     return commit or None, prefix
+
+
+def tracked(root: Path) -> frozenset[str] | None:
+    """Name the files of a folder that git keeps, by their path from it; None without a repository."""
+    found = _git(root, "ls-files", "-z")
+    return None if found is None else frozenset(found.split("\0"))
 
 
 def commits_of(root: Path, file: str) -> Mapping[int, str]:

@@ -52,7 +52,9 @@ def run_gate(arguments: Namespace) -> int:
     path = report_here(arguments)
     try:
         articles = list(articles_in(arguments.articles))
-        root = project_root(articles[0].parent)
+        root, *others = dict.fromkeys(project_root(article.parent) for article in articles)
+        if others:
+            raise RefusedError(f"{root} and {others[0]} are two projects; decide on the articles of each by themselves")
         here = Here(root=root, policy=policy_of(root))
     except (FileError, UnusableError) as error:
         raise RefusedError(f"nothing is released: {error}") from error

@@ -23,6 +23,7 @@ from typing import Final, cast
 from saeprobe import claims
 from saeprobe.claims import NotRun
 from saeprobe.evidence import ControlResult, Evidence, Sample, Terms, UnitValue, as_looked
+from saeprobe.evidence.controls import could_take
 from saeprobe.gate.controls_again import answered_again
 from saeprobe.gate.features_again import AGAIN
 from saeprobe.report import AGAIN as MADE_AGAIN
@@ -82,6 +83,8 @@ def _of_verdict(claim: Claim, probe: Probe, evidence: Sequence[Evidence]) -> Ite
         yield f"the reason of the verdict is not that of its evidence: {verdict.reason}"
     if probe.scope != verdict.scope and not probe.scope.startswith(f"{verdict.scope}; as recorded in "):
         yield f"the scope of the verdict is not that of its evidence: {verdict.scope}"
+    if probe.takes != (takes := could_take(evidence)):
+        yield f"the controls that its sentence could take are {_shown(takes)}, not {_shown(probe.takes)}"
     p = max((piece.claim_p for piece in evidence if piece.claim_p is not None), default=None)
     if not _same(probe.p, p):
         yield f"the largest p is {p}, not {probe.p}"

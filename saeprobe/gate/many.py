@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from saeprobe.files import visible
 from saeprobe.gate import EXIT_CODES, Decision, Release, decide_release, decision_of, render, together
@@ -13,6 +13,8 @@ from saeprobe.gate.article import Article, ArticleError, read_article
 from saeprobe.gate.policy import Doubts
 from saeprobe.report import ReportError, read_report
 from saeprobe.report.shape import Claim, Document, Probe
+
+SUFFIXES: Final = (".md", ".markdown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +32,15 @@ class Decided:
 
 
 def articles_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the articles, those of a folder in order; each once.
+    """Yield the articles, those of a folder and of the folders in it in order; each once.
 
     Raises:
         ArticleError: a folder holds no Markdown file.
     """
     seen: set[Path] = set()
     for path in paths:
-        found = sorted(path.glob("*.md")) if path.is_dir() else [path]
+        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found = sorted(inside)
         if not found:
             raise ArticleError("this folder holds no .md file", "name one that holds articles", path=path)
         yield from (file for file in found if file not in seen)

@@ -15,7 +15,7 @@ import msgspec
 from saeprobe.claims import Control, did_you_mean, members
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import UnusableError, parsed_toml, quoted, read_text
-from saeprobe.git import SETTINGS, digest_of, named, where_it_stands
+from saeprobe.git import SETTINGS, digest_of, named, tracked, where_it_stands
 from saeprobe.report.shape import Claim, Document, Probe, Run
 from saeprobe.subject.specification import SubjectError
 
@@ -93,6 +93,10 @@ class Here:
     def _place(self) -> tuple[str | None, str]:
         return where_it_stands(self.root)
 
+    @cached_property
+    def _tracked(self) -> frozenset[str] | None:
+        return tracked(self.root)
+
     def age(self, run: Run) -> float:
         """Return how many days ago a run ended."""
         return (self.now - dt.datetime.fromisoformat(run.ended)).total_seconds() / _DAY
@@ -102,6 +106,9 @@ class Here:
         run = document.runs[probe.run]
         yield from self._of_run(run)
         yield from self._of_files(run)
+        file = probe.nodeid.partition("::")[0]
+        if self._tracked is not None and file in run.files and file not in self._tracked:
+            yield f"git does not keep the probe: {file}", "commit it, and run the probes again"
         yield from self._of_specimens(document, probe)
         yield from self._of_claim(document, claim, probe)
 

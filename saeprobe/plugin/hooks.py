@@ -82,6 +82,7 @@ class Hooks:
         names, claim = checking.parametrize(metafunc, self._laboratory, self._unknown), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
+            self._watch.variants[metafunc.definition.nodeid] = claim.id, names
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

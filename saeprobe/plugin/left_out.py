@@ -22,6 +22,7 @@ from saeprobe.report.shape import LeftOut
 
 DEFAULTS: Final = "saeprobe_default_subjects"
 _SKIPPED: Final = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
+_TOP: Final = (SETTINGS, ".git", "pytest.ini", "setup.cfg", "tox.ini")  # one of these lies at the top of a project
 _INNER: Final = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement that holds others
 
 
@@ -44,6 +45,8 @@ class Watch:
         self._root = root
         self._made: list[pytest.Item] = []
         self._failed: set[Path] = set()
+        self.variants: dict[str, tuple[str, Sequence[str]]] = {}
+        """By the node id of a test function: its claim, and the subjects that it has a variant for."""
         self.by_default: set[pytest.Item] = set()
         """Variants on subjects that run only where they are asked for."""
 
@@ -76,6 +79,7 @@ class Watch:
         gone = [item for item in self._made if item not in kept and item not in elsewhere]
         said = [f"-o {one}" for one in options]
         left = [*(self._item(item, said if item in self.by_default else []) for item in gone)]
+        left += self._variants()
         refused = {(item.path.resolve(), _name(item)) for item in items if REFUSED in item.stash}
         left += self._functions(unmarked, refused)
         return [one for one in left if one.subject in ("", *asked) or asked.issuperset(members(one.subject))]
@@ -89,38 +93,42 @@ class Watch:
         why = " and ".join(said or by) or "taken out by a plugin or a conftest.py"
         return LeftOut(claim=claim.id if claim else "", subject=subject_of(item) or "", where=item.nodeid, why=why)
 
+    def _variants(self) -> Iterator[LeftOut]:
+        """Yield the variants that pytest never made, since another one was asked for by its name."""
+        made = {(item.nodeid.partition("[")[0], subject_of(item)) for item in self._made}
+        why = "another test was asked for by its name"
+        for where, (claim, names) in self.variants.items():
+            for name in (name for name in names if (where, name) not in made):
+                yield LeftOut(claim=claim, subject=name, where=f"{where}[{name}]", why=why)
+
     def _functions(self, unmarked: Sequence[str], refused: Collection[tuple[Path, str]]) -> Iterator[LeftOut]:
         """Yield functions of which pytest made nothing: in the folders of the run, or of a claim that it decides."""
         codes = [code for item in self._made for code in _codes(item)]
         met = {(Path(code.co_filename).resolve(), code.co_firstlineno) for code in codes}
-        files = {file for file, _ in met}
+        files, made = {file for file, _ in met}, {item.nodeid.partition("[")[0] for item in self._made}
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
-        asked, named_alone = self._asked()
-        folders = dict.fromkeys([*asked, *(file.parent for file in files)])
-        elsewhere = [self._root] if (self._root / SETTINGS).exists() else []
+        folders = dict.fromkeys([*self._asked(), *(file.parent for file in files)])
+        elsewhere = [self._root] if any((self._root / name).exists() for name in _TOP) else []
         there = [*functions_in(folders), *(one for one in functions_in(elsewhere, naming=ids) if one.claim in ids)]
         there = [one for one in there if (one.file, one.line) not in met and (one.file, one.name) not in refused]
         for one in dict.fromkeys(there):
             where = f"{Path(os.path.relpath(one.file, self._root)).as_posix()}::{one.name}".removesuffix("::")
+            if where in self.variants and where not in made:  # its variants say so themselves
+                continue
             if one.file in self._failed:
                 why = "its file could not be imported"
             elif one.file not in files:
                 why = "its file was not collected"
-            elif one.file in named_alone:
-                why = "another test of its file was asked for by name"
             else:
                 why = "pytest made no test of it: by its name, its class or another function of that name below"
             for subject in unmarked if one.subjects == () else one.subjects or ("",):
                 yield LeftOut(claim=one.claim, subject=subject, where=where, why=why)
 
-    def _asked(self) -> tuple[list[Path], set[Path]]:
-        """Return the folders that were asked for, or those of files that were; and the files of tests that were."""
+    def _asked(self) -> list[Path]:
+        """Return the folders that were asked for, or those of the files that were."""
         here = self._config.invocation_params.dir
-        given = [argument.partition("::") for argument in self._config.args]
-        paths = {(here / path).resolve(): bool(name) for path, _, name in given if (here / path).exists()}
-        return [path if path.is_dir() else path.parent for path in paths], {
-            path for path, name in paths.items() if name
-        }
+        paths = [(here / argument.partition("::")[0]).resolve() for argument in self._config.args]
+        return [path if path.is_dir() else path.parent for path in paths if path.exists()]
 
 
 def whole(variants: Iterable[str], left_out: Iterable[LeftOut]) -> set[str]:
@@ -153,20 +161,20 @@ def functions_in(folders: Iterable[Path], *, naming: Collection[str] = ()) -> It
     seen: set[Path] = set()
     for top in folders:
         for folder, inner, names in os.walk(top):
-            here = Path(folder)
+            here = Path(folder).resolve()
             inner[:] = [name for name in inner if name[:1] != "." and name not in _SKIPPED]
             if here in seen or "pyvenv.cfg" in names:
                 inner.clear()
                 continue
             seen.add(here)
-            for file in (here / name for name in sorted(names) if name.endswith(".py")):
+            for file in ((here / name).resolve() for name in sorted(names) if name.endswith(".py")):
                 yield from _functions_of(file, wanted)
 
 
 def _functions_of(file: Path, wanted: Sequence[bytes]) -> Iterator[Function]:
     try:
         content = file.read_bytes()
-        known = b"claim(" in content and b"saeprobe" in content
+        known = b"claim" in content and b"saeprobe" in content
         tree = ast.parse(content) if known and (not wanted or any(one in content for one in wanted)) else None
     except OSError:
         return
@@ -184,6 +192,8 @@ class _Source:
     def __init__(self, tree: ast.Module) -> None:
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _of_saeprobe(node.module)]
         self._names = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
+        self._names |= dict.fromkeys(("claim", "subjects"), "") if "*" in self._names else {}
+        self._names = {here: name or here for here, name in self._names.items()}
         given = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
         self._values = {cast("ast.Name", node.targets[0]).id: node.value for node in given}
 
@@ -218,7 +228,9 @@ class _Source:
 
     def _subjects(self, marks: Iterable[ast.expr]) -> tuple[str, ...] | None:
         """Return the subjects that marks name, none without such a mark; None where only running them would say it."""
-        for one in marks:
+        for one in map(self._value, marks):
+            if isinstance(one, ast.Name):  # from another file
+                return None
             if self._calls(one) == "subjects":
                 names = [self._text(argument) for argument in cast("ast.Call", one).args]
                 return tuple(names) if all(names) else None

@@ -92,7 +92,7 @@ def united(*documents: Document, generated: str) -> Document:
         earlier=tuple(runs[1:]),
         counts={word: verdicts[word] for word in WORDS},
         planned=tuple(_planned(documents)),
-        left_out=tuple(_left_out(documents, [probe.nodeid for probe in probes])),
+        left_out=tuple(_left_out(documents, probes)),
         subjects=tuple(one for name, one in reversed(described.items()) if name in there),
         rules=dict(RULES),
         claims=tuple(
@@ -116,11 +116,12 @@ def _planned(documents: Sequence[Document]) -> Iterator[str]:
         seen += new
 
 
-def _left_out(documents: Sequence[Document], ran: Collection[str]) -> Iterator[LeftOut]:
-    """Yield, each once, what was left out and no other run ran; a function stands for each of its variants."""
-    there = {*ran, *(nodeid.partition("[")[0] for nodeid in ran)}
+def _left_out(documents: Sequence[Document], ran: Collection[Probe]) -> Iterator[LeftOut]:
+    """Yield, each once, what was left out and no other run ran on that subject; a function stands for its variants."""
+    nodes = [(one.nodeid, one.subject) for one in ran]
+    there = {*nodes, *((nodeid.partition("[")[0], subject) for nodeid, subject in nodes)}
     left = {(one.where, one.subject): one for document in documents for one in document.left_out}
-    yield from (one for one in left.values() if one.where not in there)
+    yield from (one for of, one in left.items() if of not in there)
 
 
 def many(probes: Collection[Probe], runs: Sequence[Run]) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:

@@ -46,6 +46,9 @@ def test_all_are_decided_and_one_that_holds_holds_all(folder: Path, names: str, 
 def test_a_folder_stands_for_its_articles(folder: Path) -> None:
     """Each once, in order; what is no Markdown is none, and a folder without any is refused."""
     assert [path.name for path in articles_in([folder / "b.md", folder])] == ["b.md", "a.md", "c.md"]
+    (folder / "more").mkdir()
+    (folder / "more" / "D.Markdown").write_text("---", encoding="utf-8")
+    assert [path.name for path in articles_in([folder])] == ["a.md", "b.md", "c.md", "D.Markdown"]
     (folder / "empty").mkdir()
     with pytest.raises(ArticleError, match=r"this folder holds no \.md file; name one that holds articles"):
         list(articles_in([folder / "empty"]))

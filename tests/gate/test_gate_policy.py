@@ -193,6 +193,19 @@ def test_an_unrelated_commit_is_let_pass_where_the_policy_says_so(tmp_path: Path
     assert "not committed when that run read it: probe.py" in decided(uncommitted)
 
 
+def test_a_probe_that_git_does_not_keep_is_not_released(tmp_path: Path) -> None:
+    """An ignored file is in no commit, whatever the status says of it."""
+    (tmp_path / "probe.py").write_bytes(b"it")
+    (tmp_path / ".gitignore").write_text("probe.py", encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".gitignore")
+    git(tmp_path, "commit", "-qm", "one")
+    document = made({"commit": git(tmp_path, "rev-parse", "HEAD").strip()}, nodeid="probe.py::test_it[sparrow]")
+    here = Here(root=tmp_path, policy=Policy(), now=NOW)
+    (ruling,) = decide_release(article("a"), document, [here.doubts]).rulings
+    assert [gap for gap, _ in ruling.gaps] == ["git does not keep the probe: probe.py"]
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

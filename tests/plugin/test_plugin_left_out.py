@@ -41,8 +41,8 @@ def gate(run: Run, name: str = "part") -> tuple[str, str]:
         (("-k", "not fails"), "-k 'not fails'"),
         (("-m", "not slow"), "-m 'not slow'"),
         (("--deselect", "test_probes.py::test_fails"), "--deselect"),
-        (("test_probes.py::test_holds",), "another test of its file was asked for"),
-        ((f"test_probes.py::test_holds[{ON}]",), "another test of its file was asked for"),
+        (("test_probes.py::test_holds",), "another test was asked for by its name"),
+        ((f"test_probes.py::test_holds[{ON}]",), "another test was asked for by its name"),
     ],
 )
 def test_a_refuted_probe_that_an_option_leaves_out_releases_nothing(
@@ -105,6 +105,17 @@ def test_a_function_that_pytest_made_nothing_of_releases_nothing(
     assert run.lines(f"left out: {one.where}")
     decision, gap = gate(run)
     assert (decision, f"left out of that run: {one.where}" in gap) == ("cannot tell", True)
+
+
+def test_a_variant_that_was_not_asked_for_by_its_name_is_left_out(go: Go) -> None:
+    """Pytest makes no item of it, and a claim cited on every subject needs it."""
+    both = f"@subjects('{ON}', 'sparrow')" + SUPPORTED
+    run = go(f"test_probes.py::test_up[{ON}]", "-o", f"saeprobe_default_subjects={ON} sparrow", probes=both)
+    report = read_report(run.folder / "reports" / "report.json")
+    assert [(one.subject, one.why) for one in report.left_out] == [
+        ("sparrow", "another test was asked for by its name")
+    ]
+    assert gate(run, "report")[0] == "cannot tell"
 
 
 def test_what_a_conftest_takes_out_silently_is_found(go: Go, pytester: pytest.Pytester) -> None:
@@ -172,10 +183,12 @@ def h(): ...
         (f"from saeprobe import claim as claim_\n{MADE.replace('claim(', 'claim_(')}# claim()", [("f", "a.b", ())]),
         (f"from saeprobe import claim\nIT = 'a.b'\n{MADE.replace(QUOTED, 'IT')}", [("f", "a.b", ())]),
         (f"from saeprobe import claim\n{MADE.replace(QUOTED, MADE_UP)}", [("f", "", ())]),
+        (f"from saeprobe import *\n{MADE}", [("f", "a.b", ())]),
+        (f"from saeprobe import claim\nfrom on import ON\npytestmark = ON\n{MADE}", [("f", "a.b", None)]),
         (MARKED, [("f", "a", ("sparrow",)), ("A::g", "a", ("finch",)), ("h", "a", None)]),
         ("import pytest\n# saeprobe\n@pytest.mark.parametrize('x', ['claim(1)'])\ndef f(x): ...", []),
     ],
-    ids=["plain", "module", "alias", "constant", "made-up", "marked", "none"],
+    ids=["plain", "module", "alias", "constant", "made-up", "star", "mark-elsewhere", "marked", "none"],
 )
 def test_claims_are_read_from_the_source(
     tmp_path: Path, source: str, found: list[tuple[str, str, tuple[str, ...] | None]]

@@ -57,9 +57,10 @@ def refuse_others(kind: str, declared: Sequence[Control]) -> None:
 
 def could_take(evidence: Iterable[Evidence]) -> tuple[Control, ...]:
     """List the controls that a sentence could take by what it compared; arms of steering are controls themselves."""
-    pieces = (piece for whole in evidence for piece in whole.walk() if not piece.continuations)
-    taken = (TAKEN[_KINDS[piece.kind]] for piece in pieces if piece.kind in _KINDS and piece.units != "random sets")
-    return tuple(dict.fromkeys(control for controls in taken for control in controls))
+    pieces = [piece for whole in evidence for piece in whole.walk() if piece.kind in _KINDS]
+    pieces = [piece for piece in pieces if not piece.continuations and piece.units != "random sets"]
+    pieces = [piece for piece in pieces if piece.units is not None]  # a record without prompts has no controls
+    return tuple(dict.fromkeys(control for piece in pieces for control in TAKEN[_KINDS[piece.kind]]))
 
 
 def refuse_controls(kind: Kind, terms: Terms) -> None:

@@ -129,7 +129,7 @@ def digest_of(root: Path, name: str) -> str | None:
     except (OSError, FileError):
         return None
     tool = cast("dict[str, object]", held) if isinstance(held, dict) else {}
-    own = tool.get("saeprobe")
+    own = tool.get("saeprobe", {})
     if isinstance(own, dict):
         own = {key: value for key, value in cast("dict[str, object]", own).items() if key != "gate"}
     return hashlib.sha256(json.dumps([own, tool.get("pytest")], sort_keys=True, default=str).encode()).hexdigest()

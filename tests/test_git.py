@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saeprobe.git import commit_of, leave_out, named
+from saeprobe.git import SETTINGS, commit_of, digest_of, leave_out, named
 
 
 def git(folder: Path, *words: str) -> None:
@@ -110,3 +110,14 @@ def test_a_folder_of_somebody_is_left_alone(tmp_path: Path, there: str) -> None:
 def test_the_first_few_are_named(files: str, words: str) -> None:
     """Three are named, and the others are counted."""
     assert named(list(files)) == words
+
+
+def test_of_the_settings_only_what_a_run_reads_is_hashed(tmp_path: Path) -> None:
+    """What the gate demands is read by no run, nor what other tools are given; a missing file has no hash."""
+    assert digest_of(tmp_path, SETTINGS) is None
+    (tmp_path / SETTINGS).write_text('[project]\nname = "a"\n', encoding="utf-8")
+    bare = digest_of(tmp_path, SETTINGS)
+    (tmp_path / SETTINGS).write_text('[project]\nname = "b"\n[tool.saeprobe.gate]\nalpha = 0.01\n', encoding="utf-8")
+    assert digest_of(tmp_path, SETTINGS) == bare
+    (tmp_path / SETTINGS).write_text('[tool.pytest.ini_options]\nsaeprobe_alpha = "0.01"\n', encoding="utf-8")
+    assert digest_of(tmp_path, SETTINGS) != bare

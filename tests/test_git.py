@@ -54,7 +54,7 @@ def test_what_a_run_writes_is_no_change(tree: Path) -> None:
     assert done.stdout == b"?? probes/__pycache__/\n"
     (tree / "reports" / "baselines").mkdir()
     (tree / "reports" / "baselines" / "c.json").write_text("{}", encoding="utf-8")
-    assert changed(tree) == ("reports/",)
+    assert changed(tree) == ("reports/baselines/c.json",)
 
 
 def test_reports_that_are_committed_are_no_change(tree: Path) -> None:

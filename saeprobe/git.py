@@ -71,10 +71,35 @@ def where_it_stands(root: Path) -> tuple[str | None, str]:
     return commit or None, prefix
 
 
-def tracked(root: Path) -> frozenset[str] | None:
-    """Name the files of a folder that git keeps, by their path from it; None without a repository."""
-    found = _git(root, "ls-files", "-z")
-    return None if found is None else frozenset(found.split("\0"))
+def uncommitted(root: Path, names: Iterable[str]) -> list[str]:
+    """Name those files that HEAD does not hold as they lie here, whatever git's index and status say of them.
+
+    They are compared as git would add them, with its line ends and filters; a submodule is to be at the commit that
+    HEAD has of it. Of pyproject.toml only what `digest_of` hashes counts. What lies outside the repository is left out.
+    """
+    _, prefix = where_it_stands(root)
+    places = {name: os.path.normpath(f"{prefix}{name}").replace(os.sep, "/") for name in names}
+    places = {name: place for name, place in places.items() if not place.startswith(("../", "/"))}
+    held, modules = dict[str, str](), dict[str, str]()
+    for entry in (_git(root, "ls-tree", "-r", "-z", "--full-tree", "HEAD") or "").split("\0"):
+        about, _, place = entry.partition("\t")
+        (modules if about.startswith("160000") else held)[place] = about.rpartition(" ")[2]
+    top = Path(_git(root, "rev-parse", "--show-toplevel") or root)
+    there = [place for place in places.values() if place in held and "\n" not in place and (top / place).is_file()]
+    hashed = (_git(top, "hash-object", "--stdin-paths", given="\n".join(there)) or "").split("\n")
+    same = {place for place, digest in zip(there, hashed, strict=False) if digest == held[place]}
+    missing: list[str] = []
+    for name, place in places.items():
+        module = next((one for one in modules if place.startswith(f"{one}/")), "")
+        if module:
+            folder, inner = top / module, place.removeprefix(f"{module}/")
+            kept = where_it_stands(folder) == (modules[module], "") and not uncommitted(folder, [inner])
+        elif name == SETTINGS:
+            kept = _digest_of_settings(_git(root, "show", f"HEAD:./{name}")) == digest_of(root, name)
+        else:
+            kept = place in same
+        missing += [] if kept else [name]
+    return missing
 
 
 def commits_of(root: Path, file: str) -> Mapping[int, str]:
@@ -97,10 +122,10 @@ def commits_of(root: Path, file: str) -> Mapping[int, str]:
     return {line: lines[line] for line in sorted(known, key=lambda line: times[lines[line]])}
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+def _git(root: Path, *arguments: str, given: str = "") -> str | None:
+    command, said = ["git", "--no-optional-locks", "-C", str(root), *arguments], given.encode(errors="surrogateescape")
     try:
-        ran = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE)  # noqa: S603 - fixed words
+        ran = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE, input=said)  # noqa: S603 - fixed words
     except (OSError, subprocess.TimeoutExpired):
         return None
     return ran.stdout.decode(errors="surrogateescape").removesuffix("\n") if ran.returncode == 0 else None
@@ -118,15 +143,22 @@ def named(names: Sequence[str]) -> str:
 
 
 def digest_of(root: Path, name: str) -> str | None:
-    """Return the SHA-256 of a file of the project; None where it is not there or cannot be read.
+    """Return the SHA-256 of a file of the project, its line ends made alike; None where it cannot be read.
 
     Of pyproject.toml only the settings of saeprobe and of pytest count, without what the gate demands of a report.
     """
     try:
         if name != SETTINGS:
-            return hashlib.sha256((root / name).read_bytes()).hexdigest()
-        held = parsed_toml(read_text(root / name), root / name).get("tool")
+            return hashlib.sha256((root / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+        return _digest_of_settings(read_text(root / name))
     except (OSError, FileError):
+        return None
+
+
+def _digest_of_settings(text: str | None) -> str | None:
+    try:
+        held = None if text is None else parsed_toml(text, Path(SETTINGS)).get("tool")
+    except FileError:
         return None
     tool = cast("dict[str, object]", held) if isinstance(held, dict) else {}
     own = tool.get("saeprobe", {})
@@ -136,14 +168,17 @@ def digest_of(root: Path, name: str) -> str | None:
 
 
 def files_read(root: Path, others: Iterable[Path]) -> dict[str, str]:
-    """Hash the project's own files that this process has read: its Python modules, `others`, and the settings.
+    """Hash the files that this process has read: modules of the project's repository, `others`, and the settings.
 
     They are named by their path from `root`, with `/`; what is installed, also below it, is none of the project's.
     """
     modules = (getattr(module, "__dict__", {}).get("__file__") for module in list(sys.modules.values()))
-    code = [Path(file).resolve() for file in modules if isinstance(file, str) and "site-packages" not in file]
-    own = {file for file in code if root in file.parents}
-    given = {file.resolve() for file in others}
-    own |= {file for file in given if root in file.parents or _PACKAGE not in file.parents}
+    code = {Path(file).resolve() for file in modules if isinstance(file, str) and "site-packages" not in file}
+    top = Path(_git(root, "rev-parse", "--show-toplevel") or root)
+    installed = [Path(one).resolve() for one in (sys.prefix, sys.base_prefix, sys.exec_prefix)]
+    installed = [one for one in installed if one not in (root, *root.parents)]
+    own = {file for file in code if {root, top} & {*file.parents} and not {*installed} & {*file.parents}}
+    own |= {file.resolve() for file in others}
+    own = {file for file in own if root in file.parents or _PACKAGE not in file.parents}
     names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in own)
     return {name: digest for name in (*names, SETTINGS) if (digest := digest_of(root, name)) is not None}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saeprobe.git import SETTINGS, commit_of, digest_of, leave_out, named
+from saeprobe.git import SETTINGS, commit_of, digest_of, leave_out, named, uncommitted
 
 
 def git(folder: Path, *words: str) -> None:
@@ -121,3 +121,77 @@ def test_of_the_settings_only_what_a_run_reads_is_hashed(tmp_path: Path) -> None
     assert digest_of(tmp_path, SETTINGS) == bare
     (tmp_path / SETTINGS).write_text('[tool.pytest.ini_options]\nsaeprobe_alpha = "0.01"\n', encoding="utf-8")
     assert digest_of(tmp_path, SETTINGS) != bare
+
+
+def test_line_ends_make_no_other_file(tmp_path: Path) -> None:
+    """A clone for Windows holds the same text."""
+    (tmp_path / "a.py").write_bytes(b"x = 1\ny = 2\n")
+    plain = digest_of(tmp_path, "a.py")
+    (tmp_path / "a.py").write_bytes(b"x = 1\r\ny = 2\r\n")
+    assert digest_of(tmp_path, "a.py") == plain
+
+
+@pytest.mark.parametrize(
+    ("hidden", "name"),
+    [
+        (("update-index", "--skip-worktree", "a.py"), "a.py"),
+        (("update-index", "--assume-unchanged", "probes/b.py"), "probes/b.py"),
+        (("add", "a.py"), "a.py"),
+        (("rm", "-q", "--cached", "a.py"), "a.py"),
+    ],
+)
+def test_what_git_is_bidden_to_overlook_is_not_in_the_commit(tree: Path, hidden: tuple[str, ...], name: str) -> None:
+    """The file itself is held against HEAD; index and status are not asked."""
+    assert uncommitted(tree, ["a.py", "probes/b.py"]) == []
+    (tree / name).write_text("x = 2\n", encoding="utf-8")
+    git(tree, *hidden)
+    assert uncommitted(tree, ["a.py", "probes/b.py"]) == [name]
+    below = os.path.relpath(tree / name, tree / "probes")
+    assert uncommitted(tree / "probes", [below, "../../elsewhere.py"]) == [below]
+
+
+def test_ignored_files_and_those_of_another_repository_are_not_in_the_commit(tree: Path) -> None:
+    """Nor is one whose name git cannot be asked for."""
+    (tree / ".git" / "info" / "exclude").write_text("own.py\n", encoding="utf-8")
+    (tree / "inner").mkdir()
+    names = ["own.py", "inner/c.py", *(["new\nline.py"] if os.name == "posix" else [])]
+    for name in names:
+        (tree / name).write_text("x = 1\n", encoding="utf-8")
+    git(tree / "inner", "init", "-q")
+    git(tree / "inner", "add", ".")
+    git(tree / "inner", "commit", "-qm", "Another")
+    assert uncommitted(tree, ["a.py", *names]) == names
+
+
+def test_line_ends_are_compared_as_git_would_add_them(tree: Path) -> None:
+    """A clone that turns them is one of the same commit."""
+    git(tree, "config", "core.autocrlf", "true")
+    (tree / "a.py").write_bytes((tree / "a.py").read_bytes().replace(b"\n", b"\r\n"))
+    assert uncommitted(tree, ["a.py"]) == []
+
+
+def test_a_submodule_is_at_the_commit_that_the_project_has_of_it(tree: Path, tmp_path: Path) -> None:
+    """Neither a change in it nor a later commit of it is in the project's."""
+    git(tmp_path, "init", "-q", "lib")
+    lib = tmp_path / "lib"
+    (lib / "c.py").write_text("x = 1\n", encoding="utf-8")
+    git(lib, "add", ".")
+    git(lib, "commit", "-qm", "Begin")
+    git(tree, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(lib), "lib")
+    git(tree, "commit", "-qm", "Add lib")
+    assert uncommitted(tree, ["lib/c.py"]) == []
+    (tree / "lib" / "c.py").write_text("x = 2\n", encoding="utf-8")
+    assert uncommitted(tree, ["lib/c.py"]) == ["lib/c.py"]
+    git(tree / "lib", "commit", "-qam", "Change")
+    assert uncommitted(tree, ["lib/c.py"]) == ["lib/c.py"]
+
+
+def test_of_the_settings_only_what_a_run_reads_is_to_be_committed(tree: Path) -> None:
+    """A change that no run reads is no matter, nor is a file without such settings in no commit."""
+    settings = '[tool.pytest.ini_options]\nsaeprobe_alpha = "0.01"\n'
+    (tree / SETTINGS).write_text(settings, encoding="utf-8")
+    assert uncommitted(tree, [SETTINGS]) == [SETTINGS]
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "Set")
+    (tree / SETTINGS).write_text(f"{settings}[tool.ruff]\n", encoding="utf-8")
+    assert uncommitted(tree, [SETTINGS]) == []

@@ -114,7 +114,7 @@ def _gaps(citation: Citation, report: Document, of_claim: Sequence[Probe], again
     elif not of_claim:
         ids = [claim.id for claim in report.claims]
         cases = ", ".join(name for name in ids if name.startswith(f"{citation.id}."))
-        near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
+        near = f"; there are {cases}" if cases else did_you_mean(citation.id, ids)
         remedy = f"{again}; if no probe decides this claim yet, write one or take the claim out"
         yield f"no probe in the report has this id{near}", remedy
     elif citation.subject not in (None, *subjects):

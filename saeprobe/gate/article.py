@@ -16,6 +16,7 @@ from saeprobe.claims import did_you_mean
 from saeprobe.files import DEEPEST, FileError, UnusableError, check_values, quoted, read_text, shortened
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_WITH_SUBJECT: Final = re.compile(r"([^[]+)\[(.+)]")  # as reports and the gate print a citation
 _LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
 _KEYS: Final = ("title", "language", "day", "claims")
 _CITATION_KEYS: Final = ("id", "subject")
@@ -182,7 +183,11 @@ def _citation(entry: object, where: str, refuse: Refuse) -> Citation:
         if "id" not in fields:
             raise refuse(f"{where} has no id", remedy="write {id: day1.sparse, subject: sparrow}")
         return Citation(**{str(key): _text(one, f"{where}, {key}", refuse) for key, one in fields.items()})
-    return Citation(id=_text(entry, where, refuse))
+    name = _text(entry, where, refuse)
+    if (on := _WITH_SUBJECT.fullmatch(name)) is not None:
+        remedy = f"write {{id: {on[1]}, subject: {on[2]}}}"
+        raise refuse(f"{where}, {shortened(name)}, is an id with a subject", remedy=remedy)
+    return Citation(id=name)
 
 
 def _text(value: object, what: str, refuse: Refuse) -> str:

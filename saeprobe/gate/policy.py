@@ -15,8 +15,9 @@ import msgspec
 from saeprobe.claims import Control, did_you_mean, members
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import UnusableError, parsed_toml, quoted, read_text
-from saeprobe.git import SETTINGS, digest_of, named, tracked, where_it_stands
+from saeprobe.git import SETTINGS, digest_of, named, uncommitted, where_it_stands
 from saeprobe.report.shape import Claim, Document, Probe, Run
+from saeprobe.report.sources import Sources
 from saeprobe.subject.specification import SubjectError
 
 TABLE: Final = "[tool.saeprobe.gate]"
@@ -87,15 +88,15 @@ class Here:
     root: Path
     policy: Policy = field(default_factory=Policy)
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC))
-    _digests: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+    _changed: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict[str, "tuple[list[str], list[str]]"])
 
     @cached_property
-    def _place(self) -> tuple[str | None, str]:
-        return where_it_stands(self.root)
+    def _commit(self) -> str | None:
+        return where_it_stands(self.root)[0]
 
     @cached_property
-    def _tracked(self) -> frozenset[str] | None:
-        return tracked(self.root)
+    def _sources(self) -> Sources:
+        return Sources([self.root])
 
     def age(self, run: Run) -> float:
         """Return how many days ago a run ended."""
@@ -106,9 +107,7 @@ class Here:
         run = document.runs[probe.run]
         yield from self._of_run(run)
         yield from self._of_files(run)
-        file = probe.nodeid.partition("::")[0]
-        if self._tracked is not None and file in run.files and file not in self._tracked:
-            yield f"git does not keep the probe: {file}", "commit it, and run the probes again"
+        yield from self._of_sources(document, claim)
         yield from self._of_specimens(document, probe)
         yield from self._of_claim(document, claim, probe)
 
@@ -128,7 +127,7 @@ class Here:
 
     def _of_files(self, run: Run) -> Iterator[Doubt]:
         """Hold the commit and the files of a run against those that are here now."""
-        (commit, prefix), again = self._place, "run the probes again"
+        commit, again = self._commit, "run the probes again"
         if (commit is None) != (run.commit is None):
             there, here = ("in", "not") if run.commit else ("outside", "in one")
             yield f"that run was made {there} a git repository, and this is {here}", f"{again} where the article is"
@@ -136,14 +135,41 @@ class Here:
             both = f"at commit {str(run.commit)[:COMMIT_SHOWN]}, and this is {str(commit)[:COMMIT_SHOWN]}"
             remedy = f'{again}, or let commits pass that change nothing which it read: commit = "unrelated" in {TABLE}'
             yield f"that run was made {both}", remedy
+        elif commit is None and any((folder / ".git").exists() for folder in (self.root, *self.root.parents)):
+            remedy = f"commit, see that 'git log' shows it here, and {again}"
+            yield "the repository here has no commit that git shows", remedy
         if not run.files:
             yield "the report does not say which files that run read", again
-        changed = [name for name, digest in run.files.items() if self._digest(name) != digest]
+        changed, missing = self._held(run)
         if changed:
             yield f"changed since that run: {named(changed)}", f"{again}, or bring back what it read"
-        inside = {name.removeprefix(prefix) for name in run.changed if name.startswith(prefix)}
-        if uncommitted := sorted(inside & run.files.keys()):
-            yield f"not committed when that run read it: {named(uncommitted)}", f"commit, and {again}"
+        if missing:
+            yield f"not in the commit as that run read it: {named(missing)}", f"commit it, and {again}"
+
+    def _held(self, run: Run) -> tuple[list[str], list[str]]:
+        """Name the files of a run that are others now, and those of the rest that the commit does not hold."""
+        key = repr(run.files)
+        if key not in self._changed:
+            changed = [name for name, digest in run.files.items() if digest_of(self.root, name) != digest]
+            same = [name for name in run.files if name not in changed]
+            self._changed[key] = changed, [] if self._commit is None else uncommitted(self.root, same)
+        return self._changed[key]
+
+    def _of_sources(self, document: Document, claim: Claim) -> Iterator[Doubt]:
+        """Say which functions make the claim here that no run of the report knew of, as one added or hidden since."""
+        unchanged = {name for run in document.runs for name in {*run.files}.difference(self._held(run)[0])}
+        known = {(self.root / name).resolve() for name in unchanged}
+        met = {probe.nodeid.partition("[")[0] for one in document.claims for probe in one.probes}
+        met |= {one.where.partition("[")[0] for one in document.left_out}
+        on = {name for one in document.claims for probe in one.probes for name in members(probe.subject)}
+        ids = {claim.id}
+        if any(not probe.nodeid.endswith(f"[{probe.subject}]") for probe in claim.probes):  # a case of a probe
+            parts = claim.id.split(".")
+            ids |= {".".join(parts[:end]) for end in range(1, len(parts))}
+        new = [one for one in self._sources.functions(ids) if one.claim in ids and one.file not in known]
+        new = [one for one in new if not one.subjects or any(on.issuperset(members(each)) for each in one.subjects)]
+        if unread := [where for one in new if (where := one.where(self.root)) not in met]:
+            yield f"that run knew nothing of {named(unread)}, which makes the claim", "run the probes again"
 
     def _of_specimens(self, document: Document, probe: Probe) -> Iterator[Doubt]:
         """Hold the specimens that were read against those that are installed here; other weights may be elsewhere."""
@@ -153,11 +179,6 @@ class Here:
                 (one.model_hash, one.sae_hash),
             ):
                 yield f"{one.name} is another specimen here than that run read", "run the probes again"
-
-    def _digest(self, name: str) -> str | None:
-        if name not in self._digests:
-            self._digests[name] = digest_of(self.root, name)
-        return self._digests[name]
 
     def _of_claim(self, document: Document, claim: Claim, probe: Probe) -> Iterator[Doubt]:
         policy = self.policy

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,13 +13,11 @@ import pytest
 
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
-from saeprobe.git import SETTINGS, files_read
 from saeprobe.plugin import checking, left_out, terminal, writing
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
-from saeprobe.prompts.formats import READ
 from saeprobe.report import ProbeRecord, build_document, now, plain, planned_name
 from saeprobe.report.shape import LeftOut
 from saeprobe.report.uniting import subject_in
@@ -114,7 +111,7 @@ class Hooks:
             self._problems[item.stash.get(BROKEN, refused[1])] = None
             if name := refused[0] if claim is None else claim.id:
                 self._planned[item.nodeid] = planned_name(name, subject_of(item) or "")
-        self._files = self._read({item.path for item in session.items})
+        self._files = writing.read_by(self._config, self._settings, {item.path for item in session.items})
         sound = [item for item in session.items if BROKEN not in item.stash and REFUSED not in item.stash]
         self._laboratory.plan(asked_by(sound))
 
@@ -142,12 +139,6 @@ class Hooks:
         """Return the subjects of which the run leaves nothing out."""
         return left_out.whole({on for name in self._planned.values() if (on := subject_in(name))}, self._left_out)
 
-    def _read(self, tests: Iterable[Path]) -> dict[str, str]:
-        """Hash what the run has read by now; a module that it imports later is read at its end."""
-        ini = [] if self._config.inipath is None else [self._config.inipath]
-        others = [path for path in (*tests, *ini) if path.name != SETTINGS]
-        return files_read(self._settings.rootdir, [*others, *self._settings.recorded, *READ])
-
     def _only(self, *options: str) -> bool:
         """Say whether one of these options is given; a plugin that is switched off leaves its own away."""
         return any(getattr(self._config.option, name, False) for name in options)
@@ -160,7 +151,8 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe of which anything else failed is broken."""
-        self._planned.update(json.loads(getattr(report, "__dict__", {}).pop(_PLAN, "{}")))
+        if sent := getattr(report, "__dict__", {}).pop(_PLAN, None):
+            self.take_over(json.loads(sent))
         if report.when != "setup":
             self._ended.add(report.nodeid)
         record: ProbeRecord | None = record_of(report)
@@ -192,7 +184,7 @@ class Hooks:
         data = yield
         if data is not None and RECORD in data and hasattr(self._config, "workerinput") and not self._sent:
             self._sent = True
-            data[_PLAN] = json.dumps(self._planned)
+            data[_PLAN] = json.dumps(self._plan)
         return data
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -210,11 +202,18 @@ class Hooks:
         self._mend(report)
         return terminal.status(report) or given
 
+    @property
+    def _plan(self) -> dict[str, object]:
+        read, left = writing.read_by(self._config, self._settings), [asdict(one) for one in self._left_out]
+        return {"planned": self._planned, "left_out": left, "files": read | self._files}
+
     def take_over(self, sent: Mapping[str, Any]) -> None:
-        """Take over what an xdist worker planned, computed and checked."""
+        """Take over what an xdist worker planned, left out and read, and at its end what it computed and checked."""
         self._planned.update(sent["planned"])
         self._files.update(sent["files"])
         self._left_out = list(dict.fromkeys([*self._left_out, *(LeftOut(**one) for one in sent["left_out"])]))
+        if "ran" not in sent:
+            return
         self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._laboratory.gathered += [Gathered(**each) for each in sent["gathered"]]
@@ -231,10 +230,8 @@ class Hooks:
         to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
         if to_controller is not None:
             sent = {
-                "planned": self._planned,
+                **self._plan,
                 "ran": self._ran,
-                "left_out": [asdict(one) for one in self._left_out],
-                "files": self._read(()) | self._files,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
@@ -284,7 +281,7 @@ class Hooks:
     def _write(self, exit_code: int) -> None:
         """Write report.json and, from it alone, report.html."""
         records, checks = self._in_order, self._laboratory.checks
-        ended: dict[str, Any] = {"exit_code": exit_code, "files": self._read(()) | self._files}
+        ended: dict[str, Any] = {"exit_code": exit_code, "files": self._files}
         subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
         shown = {name: self._shown.get(name) or self._laboratory.shown(name) for name in subjects}
         document = build_document(

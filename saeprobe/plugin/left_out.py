@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import os
 import shlex
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
@@ -19,22 +16,10 @@ from saeprobe.git import SETTINGS, named
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.names import REFUSED, function_of
 from saeprobe.report.shape import LeftOut
+from saeprobe.report.sources import Function, Sources
 
 DEFAULTS: Final = "saeprobe_default_subjects"
-_SKIPPED: Final = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
 _TOP: Final = (SETTINGS, ".git", "pytest.ini", "setup.cfg", "tox.ini")  # one of these lies at the top of a project
-_INNER: Final = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement that holds others
-
-
-@dataclass(frozen=True, kw_only=True)
-class Function:
-    """A function makes a claim by its source; `claim` is empty, and `subjects` None, where the source does not say."""
-
-    file: Path
-    name: str
-    line: int
-    claim: str
-    subjects: tuple[str, ...] | None
 
 
 class Watch:
@@ -72,17 +57,22 @@ class Watch:
         """
         kept = set(items)
         asked = {*defaults, *(subject_of(item) or "" for item in items)}
-        options = [one for one in self._config.option.override_ini or () if one.startswith(DEFAULTS)]
+        options = [f"-o {one}" for one in self._config.option.override_ini or () if one.startswith(DEFAULTS)]
+        options += self._other_settings()
         if options:  # somebody changed for this run what runs unasked
             asked |= {subject_of(item) or "" for item in self._made}
         elsewhere = set[pytest.Item]() if options else self.by_default
         gone = [item for item in self._made if item not in kept and item not in elsewhere]
-        said = [f"-o {one}" for one in options]
-        left = [*(self._item(item, said if item in self.by_default else []) for item in gone)]
+        left = [*(self._item(item, options if item in self.by_default else []) for item in gone)]
         left += self._variants()
-        refused = {(item.path.resolve(), _name(item)) for item in items if REFUSED in item.stash}
-        left += self._functions(unmarked, refused)
+        left += self._functions(unmarked, [item for item in items if REFUSED in item.stash])
         return [one for one in left if one.subject in ("", *asked) or asked.issuperset(members(one.subject))]
+
+    def _other_settings(self) -> Iterator[str]:
+        """Say where the settings of the run are not those that pytest finds at the top of the project."""
+        given, found = self._config.option.inifilename, self._config.inipath
+        if given and not (found is not None and found.parent == self._root and found.name in _TOP):
+            yield f"-c {given}"
 
     def _item(self, item: pytest.Item, said: Sequence[str]) -> LeftOut:
         claim, option = claim_of_item(item), self._config.option
@@ -101,18 +91,16 @@ class Watch:
             for name in (name for name in names if (where, name) not in made):
                 yield LeftOut(claim=claim, subject=name, where=f"{where}[{name}]", why=why)
 
-    def _functions(self, unmarked: Sequence[str], refused: Collection[tuple[Path, str]]) -> Iterator[LeftOut]:
+    def _functions(self, unmarked: Sequence[str], refused: Sequence[pytest.Item]) -> Iterator[LeftOut]:
         """Yield functions of which pytest made nothing: in the folders of the run, or of a claim that it decides."""
-        codes = [code for item in self._made for code in _codes(item)]
-        met = {(Path(code.co_filename).resolve(), code.co_firstlineno) for code in codes}
-        files, made = {file for file, _ in met}, {item.nodeid.partition("[")[0] for item in self._made}
+        tests = [*self._made, *refused]
+        files, made = {item.path.resolve() for item in tests}, {item.nodeid.partition("[")[0] for item in tests}
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
-        folders = dict.fromkeys([*self._asked(), *(file.parent for file in files)])
-        elsewhere = [self._root] if any((self._root / name).exists() for name in _TOP) else []
-        there = [*functions_in(folders), *(one for one in functions_in(elsewhere, naming=ids) if one.claim in ids)]
-        there = [one for one in there if (one.file, one.line) not in met and (one.file, one.name) not in refused]
-        for one in dict.fromkeys(there):
-            where = f"{Path(os.path.relpath(one.file, self._root)).as_posix()}::{one.name}".removesuffix("::")
+        there = dict.fromkeys(Sources([*self._asked(), *sorted({file.parent for file in files})]).functions())
+        if any((self._root / name).exists() for name in _TOP):
+            there |= dict.fromkeys(one for one in Sources([self._root]).functions(ids) if one.claim in ids)
+        for one in _unmet(there, tests):
+            where = one.where(self._root)
             if where in self.variants and where not in made:  # its variants say so themselves
                 continue
             if one.file in self._failed:
@@ -142,6 +130,24 @@ def _name(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[2].partition("[")[0]
 
 
+def _unmet(functions: Iterable[Function], tests: Iterable[pytest.Item]) -> Iterator[Function]:
+    """Yield the functions that none of the tests runs.
+
+    A test whose code is not in its file by that name, as a decorator may have it, is the last function of the name.
+    """
+    lines: dict[tuple[Path, str], set[int]] = {}
+    for item in tests:
+        found = lines.setdefault((item.path.resolve(), _name(item)), set())
+        found |= {code.co_firstlineno for code in _codes(item)}
+    by_name: dict[tuple[Path, str], list[Function]] = {}
+    for one in functions:
+        by_name.setdefault((one.file, one.name), []).append(one)
+    for place, several in by_name.items():
+        run = [one for one in several if one.line in lines.get(place, ())]
+        met = run or several[-1:] if place in lines else []
+        yield from (one for one in several if one not in met)
+
+
 def _codes(item: pytest.Item) -> Iterator[CodeType]:
     """Yield the code of a probe, also where Hypothesis calls it."""
     function: Any = function_of(item)
@@ -150,116 +156,6 @@ def _codes(item: pytest.Item) -> Iterator[CodeType]:
         code = getattr(inspect.unwrap(each), "__code__", None) if callable(each) else None
         if isinstance(code, CodeType):
             yield code
-
-
-def functions_in(folders: Iterable[Path], *, naming: Collection[str] = ()) -> Iterator[Function]:
-    """Yield the functions that make a claim in the Python files of some folders, read without running them.
-
-    Where ids are given, only files are looked at in which one of these stands.
-    """
-    wanted = [one.encode() for one in naming]
-    seen: set[Path] = set()
-    for top in folders:
-        for folder, inner, names in os.walk(top):
-            here = Path(folder).resolve()
-            inner[:] = [name for name in inner if name[:1] != "." and name not in _SKIPPED]
-            if here in seen or "pyvenv.cfg" in names:
-                inner.clear()
-                continue
-            seen.add(here)
-            for file in ((here / name).resolve() for name in sorted(names) if name.endswith(".py")):
-                yield from _functions_of(file, wanted)
-
-
-def _functions_of(file: Path, wanted: Sequence[bytes]) -> Iterator[Function]:
-    try:
-        content = file.read_bytes()
-        known = b"claim" in content and b"saeprobe" in content
-        tree = ast.parse(content) if known and (not wanted or any(one in content for one in wanted)) else None
-    except OSError:
-        return
-    except (SyntaxError, ValueError, RecursionError):  # it may make any claim
-        yield Function(file=file, name="", line=0, claim="", subjects=None)
-        return
-    if tree is not None:
-        source = _Source(tree)
-        yield from source.functions(file, tree.body, "", source.marked(tree.body))
-
-
-class _Source:
-    """The source of a file says which of its names are saeprobe's, and which are claims made before."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _of_saeprobe(node.module)]
-        self._names = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
-        self._names |= dict.fromkeys(("claim", "subjects"), "") if "*" in self._names else {}
-        self._names = {here: name or here for here, name in self._names.items()}
-        given = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
-        self._values = {cast("ast.Name", node.targets[0]).id: node.value for node in given}
-
-    def functions(
-        self, file: Path, body: Iterable[ast.AST], within: str, marked: tuple[str, ...] | None
-    ) -> Iterator[Function]:
-        """Yield those of a module, of its classes, and of the blocks of either."""
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                decorators = [self._value(one) for one in node.decorator_list]
-                claims = [one for one in decorators if self._calls(one) == "claim"]
-                own = self._subjects(decorators)
-                subjects = marked if own == () else own
-                for one in claims[:1]:
-                    line, name = node.decorator_list[0].lineno, f"{within}{node.name}"
-                    yield Function(file=file, name=name, line=line, claim=self._id(one), subjects=subjects)
-            elif isinstance(node, ast.ClassDef):
-                own = self._subjects(node.decorator_list) or self.marked(node.body)
-                of_class = marked if own == () else own
-                yield from self.functions(file, node.body, f"{within}{node.name}::", of_class)
-            else:
-                for part in _INNER:
-                    yield from self.functions(file, getattr(node, part, ()), within, marked)
-
-    def marked(self, body: Iterable[ast.stmt]) -> tuple[str, ...] | None:
-        """Return the subjects of a `pytestmark`; none where there is no such mark."""
-        for node in body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
-                listed = node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
-                return self._subjects(listed)
-        return ()
-
-    def _subjects(self, marks: Iterable[ast.expr]) -> tuple[str, ...] | None:
-        """Return the subjects that marks name, none without such a mark; None where only running them would say it."""
-        for one in map(self._value, marks):
-            if isinstance(one, ast.Name):  # from another file
-                return None
-            if self._calls(one) == "subjects":
-                names = [self._text(argument) for argument in cast("ast.Call", one).args]
-                return tuple(names) if all(names) else None
-        return ()
-
-    def _calls(self, node: ast.expr) -> str:
-        """Name the function of saeprobe that is called; empty for anything else."""
-        match node:
-            case ast.Call(func=ast.Name(id=name)):
-                return self._names.get(name, "")
-            case ast.Call(func=ast.Attribute(attr="claim" | "subjects" as name)):
-                return name
-            case _:
-                return ""
-
-    def _value(self, node: ast.expr) -> ast.expr:
-        return self._values.get(node.id, node) if isinstance(node, ast.Name) else node
-
-    def _text(self, node: ast.expr) -> str:
-        value = self._value(node)
-        return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
-
-    def _id(self, claim: ast.expr) -> str:
-        keywords = cast("ast.Call", claim).keywords
-        return next((self._text(one.value) for one in keywords if one.arg == "id"), "")
-
-
-def _of_saeprobe(module: str | None) -> bool:
-    return module is not None and module.partition(".")[0] == "saeprobe"
 
 
 def in_words(left_out: Iterable[LeftOut]) -> Iterator[str]:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
-from saeprobe.git import commit_of, commits_of
+from saeprobe.git import SETTINGS, commit_of, commits_of, files_read
 from saeprobe.plugin.judging import made_with
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.names import Settings
+from saeprobe.prompts.formats import READ
 from saeprobe.report import ProbeRecord, ReportError, command_line, now, read_report, shape, write_report
 from saeprobe.report.page import write_page
 from saeprobe.report.shape import Document, LeftOut
@@ -51,9 +52,16 @@ def run_of(
         evidence_dir=settings.evidence_names,
         computed_prompts=computed,
         stored_prompts=max(0, sum(needed.values()) - computed),
-        files=files,
+        files=read_by(config, settings) | files,
         **made_with(settings, laboratory),
     )
+
+
+def read_by(config: pytest.Config, settings: Settings, tests: Iterable[Path] = ()) -> dict[str, str]:
+    """Hash what the run has read by now; a module that it imports later is read at its end."""
+    ini = [] if config.inipath is None else [config.inipath]
+    others = [path for path in (*tests, *ini) if path.name != SETTINGS]
+    return files_read(settings.rootdir, [*others, *settings.recorded, *READ])
 
 
 def dated(records: Iterable[ProbeRecord], root: Path) -> Iterator[ProbeRecord]:

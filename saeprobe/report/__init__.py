@@ -331,7 +331,8 @@ def read_report(path: Path) -> Document:
         held = load_json(path, most=_MOST_BYTES, halves=True)  # a tokenizer may write half of a surrogate pair
     except FileNotFoundError:
         remedy = 'write it with "pytest probes/", or give another path'
-        raise refused(problem="there is no report here", remedy=remedy) from None
+        part = ", only that of a part (part.json)" if path.with_name("part.json").is_file() else ""
+        raise refused(problem=f"there is no report here{part}", remedy=remedy) from None
     except FileError as error:
         raise refused(problem=error.problem, remedy=f"{AGAIN}, or {other}") from None
     named = cast("dict[str, object]", held) if isinstance(held, dict) else {}

@@ -157,5 +157,6 @@ def merge(a: Document, b: Document, *, generated: str) -> tuple[Document, list[s
         raise UnitingError(f"{'; '.join(found)}; find out what differs between the machines")
     new = only(b, lambda _, probe: probe.nodeid not in there, lambda _: True)
     on = list(dict.fromkeys(probe.subject for probe in both))
-    said = [f"{len(both)} probes on {in_prose(on)} stand in both, alike; those of the first are kept"] if both else []
+    probes = "1 probe" if len(both) == 1 else f"{len(both)} probes"
+    said = [f"both have {probes} on {in_prose(on)}, alike; what the first says is kept"] if both else []
     return united(a, new, generated=generated), said

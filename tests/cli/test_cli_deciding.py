@@ -385,7 +385,9 @@ def test_a_report_or_baseline_that_cannot_be_read_is_explained(run: Run, written
     assert f"saeprobe: error: {file}: it is not JSON" in found.err
     assert found.err.count("\n") == 1
     Path("reports/report.json").unlink()
-    assert "there is no report here" in run(*words).err
+    assert "there is no report here; " in run(*words).err
+    Path("reports/part.json").write_text("{}", encoding="utf-8")
+    assert "there is no report here, only that of a part (part.json); " in run(*words).err
 
 
 def test_the_file_is_one_that_git_can_show(run: Run, written: Callable[..., Document]) -> None:

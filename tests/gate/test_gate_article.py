@@ -81,6 +81,11 @@ def test_front_matter_may_be_all_there_is(tmp_path: Path):
         ("subject: gpt2", "subject:", "claim 3, subject is absent, which is not a text"),
         ("id: day1.intensity, subject: gpt2", "subject: gpt2", "claim 3 has no id"),
         ("- day1.sparse", "- 1.5", "claim 1 is 1.5, which is not a text"),
+        (
+            "- day1.sparse",
+            '- "a.b[finch]"',
+            "claim 1, 'a.b[finch]', is an id with a subject; write {id: a.b, subject: finch",
+        ),
         ("subject: gpt2", "subject: sparrow", "day1.intensity[sparrow] is cited twice"),
         ("- day1.sparse", "- day1.intensity", "day1.intensity is cited both on every subject and on 'gpt2'"),
         ("title: What", "title: [What", "the front matter is not YAML"),

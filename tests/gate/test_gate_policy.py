@@ -107,7 +107,6 @@ def test_what_the_policy_does_not_allow_is_not_released(
         (made({"files": {}}), "the report does not say which files that run read"),
         (made({"files": {"probe.py": "0"}}), "changed since that run: probe.py"),
         (made({"files": GOOD["files"] | {"gone.py": "0"}}), "changed since that run: gone.py"),
-        (made({"changed": ("probe.py", "notes.md"), "dirty": True}), "not committed when that run read it: probe.py"),
         (made({"commit": "0123"}), "that run was made in a git repository, and this is not"),
         (
             made(before=(Attempt(verdict="refuted", reason="the contrary holds"),)),
@@ -189,8 +188,8 @@ def test_an_unrelated_commit_is_let_pass_where_the_policy_says_so(tmp_path: Path
     assert decided(document, commit="unrelated") == []
     (root / "probe.py").write_bytes(b"it is changed")
     assert decided(document, commit="unrelated") == ["changed since that run: probe.py"]
-    uncommitted = made({"commit": now, "changed": (f"{inside}/probe.py".lstrip("/"),), "dirty": True})
-    assert "not committed when that run read it: probe.py" in decided(uncommitted)
+    read = made({"commit": now, "files": {"probe.py": sha256(b"it is changed").hexdigest()}})
+    assert decided(read) == ["not in the commit as that run read it: probe.py"]
 
 
 def test_a_probe_that_git_does_not_keep_is_not_released(tmp_path: Path) -> None:
@@ -203,7 +202,38 @@ def test_a_probe_that_git_does_not_keep_is_not_released(tmp_path: Path) -> None:
     document = made({"commit": git(tmp_path, "rev-parse", "HEAD").strip()}, nodeid="probe.py::test_it[sparrow]")
     here = Here(root=tmp_path, policy=Policy(), now=NOW)
     (ruling,) = decide_release(article("a"), document, [here.doubts]).rulings
-    assert [gap for gap, _ in ruling.gaps] == ["git does not keep the probe: probe.py"]
+    assert [gap for gap, _ in ruling.gaps] == ["not in the commit as that run read it: probe.py"]
+
+
+def test_a_repository_without_a_commit_ties_no_report_to_the_probes(tmp_path: Path, gaps: Gaps) -> None:
+    """Nor does one that git does not show; a folder without any is held to the files alone."""
+    assert gaps(made()) == []
+    git(tmp_path, "init", "-q")
+    assert gaps(made()) == ["the repository here has no commit that git shows"]
+
+
+CLAIM = "from saeprobe import claim, subjects\n@claim('S.', id='a', source='x')\ndef test_it(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "held"),
+    [
+        (CLAIM, True),
+        (CLAIM.replace("@claim", "@subjects('sparrow')\n@claim"), True),
+        (CLAIM.replace("@claim", "@subjects('finch')\n@claim"), False),
+        (CLAIM.replace("id='a'", "id='b'"), False),
+        (CLAIM.replace("id='a'", "id='a.c'"), False),
+    ],
+    ids=["of-no-subject", "on-this", "on-another", "of-another", "of-a-case"],
+)
+def test_a_probe_that_the_run_knew_nothing_of_is_not_released(
+    tmp_path: Path, gaps: Gaps, source: str, *, held: bool
+) -> None:
+    """It was added since, or hidden from the run; one that the run read has its place in the report."""
+    (tmp_path / "new.py").write_text(source, encoding="utf-8")
+    assert gaps(made()) == ["that run knew nothing of new.py::test_it, which makes the claim"] * held
+    read = {"files": GOOD["files"] | {"new.py": sha256(source.encode()).hexdigest()}}
+    assert gaps(made(read)) == []
 
 
 @pytest.mark.parametrize(

@@ -143,4 +143,4 @@ def test_an_article_cites_a_case(go: Go) -> None:
     assert decided("rank.by.novice")[0] == "release"
     assert decided("rank.by.twin")[0] == "hold"
     assert decided("rank.by")[0] == "cannot tell"
-    assert "its cases have: rank.by.novice, rank.by.twin" in decided("rank.by")[1]
+    assert "there are rank.by.novice, rank.by.twin" in decided("rank.by")[1]

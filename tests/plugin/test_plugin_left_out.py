@@ -10,7 +10,6 @@ from runs import HEAD, REFUTED, SUPPORTED, Go, Run, apart
 
 from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
-from saeprobe.plugin.left_out import Function, functions_in
 from saeprobe.report import read_report
 from saeprobe.report.shape import LeftOut
 
@@ -147,6 +146,27 @@ def test_workers_send_what_was_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "reports" / "report.json").exists()
 
 
+def test_what_a_worker_left_out_is_known_before_it_crashes(tmp_path: Path) -> None:
+    """It comes with the first record, since a worker that crashes sends no last word."""
+    (tmp_path / "pyproject.toml").write_text(INI, encoding="utf-8")
+    write_ranks(tmp_path)
+    dies = "def test_dies():\n    import os\n    os._exit(1)\n"
+    (tmp_path / "test_probes.py").write_text(HEAD + TWO + dies, encoding="utf-8")
+    run = apart(tmp_path, "-n1", "--max-worker-restart=0", "-k", "holds or dies", f"--saeprobe-evidence={tmp_path}")
+    assert [one.where for one in left_out(run)] == [f"test_probes.py::test_fails[{ON}]"]
+
+
+def test_settings_from_elsewhere_leave_out_what_the_projects_own_would_run(go: Go, pytester: pytest.Pytester) -> None:
+    """Nobody would see that they name fewer subjects."""
+    both = f"@subjects('{ON}', 'sparrow')" + SUPPORTED
+    other = f"[pytest]\nsaeprobe_default_subjects = {ON}\n"
+    pytester.path.joinpath("other.ini").write_text(other, encoding="utf-8")
+    run = go("-c", "other.ini", probes=both)
+    left = read_report(run.folder / "reports" / "report.json").left_out
+    assert [(one.subject, one.why) for one in left] == [("sparrow", "-c other.ini")]
+    assert gate(run, "report")[0] == "cannot tell"
+
+
 def test_a_whole_run_leaves_nothing_out(go: Go) -> None:
     """Nor are subjects left out that run only where they are asked for, nor a file that is given twice."""
     both = f"@subjects('{ON}', 'gpt2')"
@@ -155,45 +175,54 @@ def test_a_whole_run_leaves_nothing_out(go: Go) -> None:
     assert (report.left_out, gate(run, "report")) == ((), ("release", ""))
 
 
-QUOTED, MADE_UP = '"a.b"', 'f"a.{1}"'
-MADE = '@claim("S.", id="a.b", source="x")\ndef f(): ...\n'
-MARKED = """
-from saeprobe import claim, subjects
-pytestmark = [subjects("finch")]
-it = claim("S.", id="a", source="x")
-if True:
-    @subjects("sparrow")
-    @it
-    def f(): ...
-class A:
-    @it
-    def g(self): ...
-on = ["finch"]
-@subjects(*on)
-@it
-def h(): ...
-"""
+TEST = "def test_fails(ranks):\n    assert effective_rank(ranks['expert']) > effective_rank(ranks['novice'])\n"
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("others", "where"),
     [
-        (f"from saeprobe import claim\n{MADE}", [("f", "a.b", ())]),
-        (f"import saeprobe as sp\n{MADE.replace('@', '@sp.')}", [("f", "a.b", ())]),
-        (f"from saeprobe import claim as claim_\n{MADE.replace('claim(', 'claim_(')}# claim()", [("f", "a.b", ())]),
-        (f"from saeprobe import claim\nIT = 'a.b'\n{MADE.replace(QUOTED, 'IT')}", [("f", "a.b", ())]),
-        (f"from saeprobe import claim\n{MADE.replace(QUOTED, MADE_UP)}", [("f", "", ())]),
-        (f"from saeprobe import *\n{MADE}", [("f", "a.b", ())]),
-        (f"from saeprobe import claim\nfrom on import ON\npytestmark = ON\n{MADE}", [("f", "a.b", None)]),
-        (MARKED, [("f", "a", ("sparrow",)), ("A::g", "a", ("finch",)), ("h", "a", None)]),
-        ("import pytest\n# saeprobe\n@pytest.mark.parametrize('x', ['claim(1)'])\ndef f(x): ...", []),
+        ("from shared import it\n" + FAILS, "test_others.py::test_fails"),
+        (SHARED + TEST + "test_contrary = it(test_fails)\n", "test_others.py::test_contrary"),
+        (SHARED + TEST + "it(test_fails)\n", "test_others.py::test_fails"),
+        ("import names\n" + SHARED.replace('"rank.up"', "names.ID") + FAILS, "test_others.py::test_fails"),
+        ("import shared\n\n\nclass TestIt(shared.Contrary):\n    pass\n", "test_others.py::TestIt::test_fails"),
+        ("from shared import test_fails as test_it\n", "test_others.py::test_it"),
+        ("from shared import *\n", "test_others.py::test_fails"),
     ],
-    ids=["plain", "module", "alias", "constant", "made-up", "star", "mark-elsewhere", "marked", "none"],
+    ids=["claim", "call", "in-place", "id", "class", "import", "star"],
 )
-def test_claims_are_read_from_the_source(
-    tmp_path: Path, source: str, found: list[tuple[str, str, tuple[str, ...] | None]]
+def test_a_probe_that_its_file_does_not_show_plainly_is_found(
+    go: Go, pytester: pytest.Pytester, others: str, where: str
 ) -> None:
-    """By the names that the file has imported, with subjects where they are plain; nothing is run."""
-    (tmp_path / "test_it.py").write_text(source, encoding="utf-8")
-    read: list[Function] = list(functions_in([tmp_path]))
-    assert [(one.name, one.claim, one.subjects) for one in read] == found
+    """Its claim, its id or its function stands in another module of the project, or it is made by a call."""
+    method = FAILS.replace("\n", "\n    ").replace("(ranks)", "(self, ranks)").strip()
+    shared = HEAD + SHARED + FAILS + f"\n\nclass Contrary:\n    {method}\n"
+    pytester.path.joinpath("shared.py").write_text(shared, encoding="utf-8")
+    pytester.path.joinpath("names.py").write_text("ID = 'rank.up'\n", encoding="utf-8")
+    run = go("test_probes.py", probes=SHARED + HOLDS, others=others)
+    assert where in [one.where for one in left_out(run)]
+    assert gate(run)[0] == "cannot tell"
+
+
+def test_a_class_that_inherits_its_probe_is_left_out_by_the_name_of_another(go: Go) -> None:
+    """Pytest makes no test of it, though it runs the same function."""
+    method = HOLDS.replace("\n", "\n    ").replace("(ranks)", "(self, ranks)")
+    classes = f"class Base:\n    {method}\nclass TestA(Base):\n    pass\n\nclass TestB(Base):\n    pass\n"
+    run = go("test_probes.py::TestA", probes=SHARED + classes)
+    assert [one.where for one in left_out(run)] == ["test_probes.py::TestB::test_holds"]
+    run = go("test_probes.py", probes=SHARED + classes)
+    assert read_report(run.folder / "reports" / "report.json").left_out == ()
+
+
+def test_a_name_that_is_bound_to_two_claims_may_be_either(go: Go) -> None:
+    """A function above which it stands is left out of both, where pytest makes no test of it."""
+    two = SHARED + FAILS.replace("test_fails", "fails") + SHARED.replace("rank.up", "rank.other") + HOLDS
+    run = go(probes=two)
+    assert [(one.claim, one.where) for one in left_out(run)] == [("", "test_probes.py::fails")]
+
+
+def test_a_decorator_that_hides_the_code_of_a_probe_leaves_nothing_out(go: Go) -> None:
+    """The test that pytest made of it is the last function of that name."""
+    hiding = "def hiding(function):\n    def inner(ranks):\n        function(ranks)\n    return inner\n\n\n"
+    run = go(probes=hiding + SHARED + HOLDS.replace("@it\n", "@it\n@hiding\n"))
+    assert read_report(run.folder / "reports" / "report.json").left_out == ()

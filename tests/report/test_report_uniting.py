@@ -101,7 +101,7 @@ def test_a_claim_that_is_stated_otherwise_is_refused() -> None:
 def test_merging_says_what_stands_in_both() -> None:
     """It is kept once."""
     document, said = merge(of(ROWS[0], ROWS[2]), of(ROWS[2], ROWS[1]), generated=LATER)
-    assert said == ["1 probes on finch stand in both, alike; those of the first are kept"]
+    assert said == ["both have 1 probe on finch, alike; what the first says is kept"]
     assert seen(document) == seen(document_of([ROWS[0], ROWS[2], ROWS[1]]))
     assert sorted(document.planned) == ["a[finch]", "a[sparrow]", "b[sparrow]"]
 

@@ -96,9 +96,12 @@ class Watch:
         tests = [*self._made, *refused]
         files, made = {item.path.resolve() for item in tests}, {item.nodeid.partition("[")[0] for item in tests}
         ids = {claim.id for item in self._made if (claim := claim_of(function_of(item))) is not None}
-        there = dict.fromkeys(Sources([*self._asked(), *sorted({file.parent for file in files})]).functions())
+        folders, project = [*self._asked(), *sorted({file.parent for file in files})], list[Path]()
         if any((self._root / name).exists() for name in _TOP):
-            there |= dict.fromkeys(one for one in Sources([self._root]).functions(ids) if one.claim in ids)
+            project = [self._root.resolve()]
+        sources = Sources([*folders, *project])
+        there = dict.fromkeys(sources.functions(under=folders))
+        there |= dict.fromkeys(one for one in sources.functions(ids, under=project) if project and one.claim in ids)
         for one in _unmet(there, tests):
             where = one.where(self._root)
             if where in self.variants and where not in made:  # its variants say so themselves

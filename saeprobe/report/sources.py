@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,9 @@ from typing import Final, cast
 
 _SKIPPED: Final = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
 _INNER: Final = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement that holds others
+_IMPORTS: Final = re.compile(rb"^[ \t]*(?:from|import)\b.*", re.MULTILINE)
+_WORD: Final = re.compile(rb"\w+")
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
 _STEPS: Final = 9  # from a name to what it stands for, through as many files
 
 Subjects = tuple[str, ...] | None
@@ -22,7 +26,7 @@ Subjects = tuple[str, ...] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function makes a claim by its source; `claim` is empty where the source does not say which.
+    """A function makes a claim by its source; `claim` is empty where that does not say which.
 
     `line` is that of its first decorator, 0 where it is made by a call. `name` is empty where the file cannot be read.
     """
@@ -45,12 +49,13 @@ class Sources:
         self._folders = tuple(folders)
         self._parsed: dict[Path, _Source | None] = {}
 
-    def functions(self, naming: Collection[str] = ()) -> list[Function]:
+    def functions(self, naming: Collection[str] = (), under: Collection[Path] = ()) -> list[Function]:
         """List the functions that make a claim.
 
-        Where ids are given, only files are looked at in which one of these stands, and those that may import them.
+        Ids limit them to files in which one of these stands and those that import them, folders to what lies there.
         """
-        found = [one for file in self._with(naming) for one in self._of(file)]
+        files = [file for file in self._with(naming) if not under or {*under} & {*file.parents}]
+        found = [one for file in files for one in self._of(file)]
         return [one for one in found if not self._taken_over(one)]
 
     @cached_property
@@ -68,38 +73,43 @@ class Sources:
                 for file in ((here / name).resolve() for name in sorted(names) if name.endswith(".py")):
                     with suppress(OSError):
                         found[file] = file.read_bytes()
-        return found
+        return {file: content for file, content in found.items() if _PACKAGE not in file.parents}
+
+    @cached_property
+    def _imported(self) -> dict[Path, set[bytes]]:
+        """Return the words in the lines of each file that import something."""
+        contents = self._contents.items()
+        return {file: set(_WORD.findall(b" ".join(_IMPORTS.findall(content)))) for file, content in contents}
 
     def _with(self, ids: Collection[str]) -> dict[Path, None]:
-        """Return the files in which one of the words stands, and whatever names such a file, as an import does."""
-        words, found = {one.encode() for one in ids or ("saeprobe",)}, dict[Path, None]()
-        while words:
-            named = [file for file, content in self._contents.items() if any(word in content for word in words)]
-            new = [file for file in named if file not in found]
+        """Return the files in which one of the ids stands, or the name of the package, and those that import them."""
+        words = [one.encode() for one in ids or ("saeprobe",)]
+        new = [file for file, content in self._contents.items() if any(word in content for word in words)]
+        found = dict.fromkeys(new)
+        while new:
+            names = {(file.parent.name if file.stem == "__init__" else file.stem).encode() for file in new}
+            new = [file for file, imported in self._imported.items() if file not in found and names & imported]
             found |= dict.fromkeys(new)
-            words = {(file.parent.name if file.stem == "__init__" else file.stem).encode() for file in new}
         return found
 
-    def _of(self, file: Path) -> Iterator[Function]:
+    def _of(self, file: Path) -> Iterable[Function]:
         if (source := self._source(file)) is not None:
-            yield from source.functions()
-        elif all(word in self._contents[file] for word in (b"saeprobe", b"claim")):  # it may make any claim
-            yield Function(file=file, name="", line=0, claim="", subjects=None)
+            return source.functions()
+        may = all(word in self._contents[file] for word in (b"saeprobe", b"claim"))  # it may make any claim then
+        return [Function(file=file, name="", line=0, claim="", subjects=None)] if may else []
 
     def _taken_over(self, one: Function) -> bool:
         """Say whether others inherit or import it, and pytest makes no test of it where it is written."""
-        stem, name = one.file.stem, one.name.partition("::")[0]
+        stem, name, source = one.file.stem, one.name.partition("::")[0], self._source(one.file)
         by_itself = name.startswith("Test") if "::" in one.name else stem.startswith("test_") or stem.endswith("_test")
-        source = self._source(one.file)
         return source is not None and name in source.taken and not by_itself
 
     def _source(self, file: Path) -> _Source | None:
-        """Read a file, also one of another folder; None where it is none or no Python."""
+        """Read a file; None where it is none of these, or no Python."""
         if file not in self._parsed:
             self._parsed[file] = None
-            with suppress(OSError, SyntaxError, ValueError, RecursionError), warnings.catch_warnings(action="ignore"):
-                content = self._contents[file] if file in self._contents else file.read_bytes()
-                self._parsed[file] = _Source(file, ast.parse(content), self._source)
+            with suppress(KeyError, SyntaxError, ValueError, RecursionError), warnings.catch_warnings(action="ignore"):
+                self._parsed[file] = _Source(file, ast.parse(self._contents[file]), self._source)
         return self._parsed[file]
 
 
@@ -123,34 +133,29 @@ class _Source:
     """The source of one file: what its names stand for, through other files of the project."""
 
     def __init__(self, file: Path, tree: ast.Module, read: Callable[[Path], _Source | None]) -> None:
-        self.file = file
-        self.body = tree.body
-        self.read = read
+        self.file, self.body, self.read = file, tree.body, read
         self.names: dict[str, list[_Node]] = {}
+        self.known: dict[tuple[str, int], _Source | None] = {}
         self.taken: set[str] = set()
         """Names of what others inherit or import."""
-        for node in _flat(tree.body):
-            for name, value in _bound(node):
-                self.names.setdefault(name, []).append(value)
-        for name, value in (pair for node in ast.walk(tree) for pair in _imports(node)):
+        imports = (pair for node in ast.walk(tree) for pair in _imports(node))
+        for name, value in (*(pair for node in _flat(tree.body) for pair in _bound(node)), *imports):
             self.names.setdefault(name, []).append(value)
         self.stars = [cast("_Import", star) for star in self.names.pop("*", [])]
 
     def functions(self) -> Iterator[Function]:
         """Yield the functions of the file, those that it imports too."""
         marked = self.marked(self.body)
-        yield from self.within(self.body, "", marked)
+        yield from self.of(self.body, "", marked)
         of_stars = [other.names for star in self.stars if (other := self.find(star)) is not None]
         for name in sorted({name for names in (self.names, *of_stars) for name in names if name.startswith("test")}):
             for source, node in self.resolve(ast.Name(id=name)):
                 if source is not self and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     source.taken.add(node.name)
-                    for one in source.within([node], "", marked):
+                    for one in source.of([node], "", marked):
                         yield replace(one, file=self.file, name=name)
 
-    def within(
-        self, body: Sequence[ast.stmt], within: str, marked: Subjects, steps: int = _STEPS
-    ) -> Iterator[Function]:
+    def of(self, body: Sequence[ast.stmt], within: str, marked: Subjects, steps: int = _STEPS) -> Iterator[Function]:
         """Yield those of a module or of a class, with what the class inherits."""
         for node in _flat(body):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -171,7 +176,7 @@ class _Source:
         own = [one for one in (self.subjects(node.decorator_list), self.marked(node.body)) if one != ()]
         marked = own[0] if own else marked
         own_names = {name for inner in _flat(node.body) for name, _ in _bound(inner)}
-        yield from self.within(node.body, within, marked, steps - 1)
+        yield from self.of(node.body, within, marked, steps - 1)
         for base in node.bases:
             for source, found in self.resolve(base):
                 if isinstance(found, ast.ClassDef):
@@ -184,8 +189,7 @@ class _Source:
         """Return the subjects of a `pytestmark`."""
         for name, value in (pair for node in _flat(body) for pair in _bound(node)):
             if name == "pytestmark":
-                listed = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
-                return self.subjects(listed)
+                return self.subjects(value.elts if isinstance(value, ast.List | ast.Tuple) else [value])
         return ()
 
     def subjects(self, marks: Iterable[_Node]) -> Subjects:
@@ -223,8 +227,7 @@ class _Source:
 
     def calls(self, node: ast.Call, name: str) -> bool:
         """Say whether this calls the function of saeprobe that has this name."""
-        found = (one for _, one in self.resolve(node.func))
-        return any(isinstance(one, _Import) and one.ours and one.name == name for one in found)
+        return any(isinstance(one, _Import) and one.ours and one.name == name for _, one in self.resolve(node.func))
 
     def text(self, node: ast.expr) -> str:
         """Return the text that an expression stands for; empty where it is not plain, or one of several."""
@@ -234,43 +237,39 @@ class _Source:
 
     def resolve(self, node: _Node, steps: int = _STEPS) -> Iterator[tuple[_Source, _Node]]:
         """Yield all that an expression may stand for, each with the source that its own names are of."""
-        if steps and isinstance(node, ast.Name) and (found := self.names.get(node.id) or self.of_stars(node.id)):
+        if steps and isinstance(node, ast.Name) and (found := self.bound(node.id, steps)):
             for one in found:
                 yield from self.resolve(one, steps - 1)
-        elif steps and isinstance(node, _Import) and not node.ours and node.name:
-            yield from self.of_module(node, steps)
+        elif steps and isinstance(node, _Import) and node.name and (other := self.find(node)) is not None:
+            known = other.bound(node.name, steps)  # or else a module of that package
+            yield from other.resolve(ast.Name(id=node.name), steps - 1) if known else [(self, node)]
         elif steps and isinstance(node, ast.Attribute):
             for source, base in self.resolve(node.value, steps - 1):
                 if isinstance(base, _Import):
-                    module = base if base.ours or not base.name else replace(base, module=f"{base.module}.{base.name}")
-                    yield from source.resolve(replace(module, name=node.attr), steps - 1)
+                    module = base.module if base.ours else f"{base.module}.{base.name}".strip(".")
+                    yield from source.resolve(replace(base, module=module, name=node.attr), steps - 1)
                 else:
                     yield self, node
         else:
             yield self, node
 
-    def of_module(self, wanted: _Import, steps: int) -> Iterator[tuple[_Source, _Node]]:
-        """Look a name up in the module that it is imported from, or as a module of that package."""
-        other = self.find(wanted)
-        if other is not None and (wanted.name in other.names or other.stars):
-            yield from other.resolve(ast.Name(id=wanted.name), steps - 1)
-        else:
-            yield self, wanted
-
-    def of_stars(self, name: str) -> list[_Node]:
-        ours, others = name in ("claim", "subjects"), [(star, self.find(star)) for star in self.stars]
-        known = [star for star, other in others if (star.ours and ours) or (other is not None and name in other.names)]
-        return [replace(star, name=name) for star in known]
+    def bound(self, name: str, steps: int) -> list[_Node]:
+        """Return what a name is bound to here, or by a module all of whose names are imported."""
+        others = [(star, self.find(star)) for star in self.stars] if steps and name not in self.names else []
+        ours = {star for star, _ in others if star.ours and name in ("claim", "subjects")}
+        known = [star for star, other in others if star in ours or (other is not None and other.bound(name, steps - 1))]
+        return self.names.get(name, [replace(star, name=name) for star in known])
 
     def find(self, wanted: _Import) -> _Source | None:
         """Find the file of a module: a relative one, or one beside this file, above it or in a folder `src` there."""
-        if wanted.ours:
-            return None
-        parents, path = list(self.file.parents), wanted.module.replace(".", "/")
-        above = parents[wanted.level - 1 : wanted.level] if wanted.level else parents[:_STEPS]
-        folders = [inner for folder in above for inner in (folder, folder / "src")]
-        files = (folder / end for folder in folders for end in (f"{path or '__init__'}.py", f"{path}/__init__.py"))
-        return next((source for file in files if (source := self.read(file)) is not None), None)
+        key = wanted.module, wanted.level
+        if key not in self.known:
+            parents, path = list(self.file.parents), wanted.module.replace(".", "/")
+            above = parents[wanted.level - 1 : wanted.level] if wanted.level else parents[:_STEPS]
+            folders = [] if wanted.ours else [inner for folder in above for inner in (folder, folder / "src")]
+            files = (folder / end for folder in folders for end in (f"{path or '__init__'}.py", f"{path}/__init__.py"))
+            self.known[key] = next((source for file in files if (source := self.read(file)) is not None), None)
+        return self.known[key]
 
 
 def _flat(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -65,3 +65,36 @@ def test_claims_are_read_from_the_source(
     (tmp_path / "test_it.py").write_text(source, encoding="utf-8")
     read = Sources([tmp_path]).functions()
     assert [(one.name, one.claim, one.subjects) for one in read] == found
+
+
+MODULES = {
+    "ids.py": "RISES = 'a.b'\n",
+    "kit/__init__.py": "from kit.claims import *\nfrom .claims import rises as up\n",
+    "kit/claims.py": "import ids\nfrom saeprobe import claim\nrises = claim('S.', id=ids.RISES, source='x')\n",
+    "kit/bases.py": "from . import claims\nclass Rising:\n    @claims.rises\n    def test_it(self): ...\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("from kit.claims import rises\n@rises\ndef test_it(): ...", ["test_it"]),
+        ("import kit.claims\n@kit.claims.rises\ndef test_it(): ...", ["test_it"]),
+        ("import kit.claims as of\n@of.rises\ndef test_it(): ...", ["test_it"]),
+        ("from kit import up\n@up\ndef test_it(): ...", ["test_it"]),
+        ("from kit import rises\n@rises\ndef test_it(): ...", ["test_it"]),
+        ("from kit import *\n@rises\ndef test_it(): ...", ["test_it"]),
+        ("from kit import claims\n@claims.rises\ndef test_it(): ...", ["test_it"]),
+        ("from kit.bases import Rising\nclass TestIt(Rising): ...", ["TestIt::test_it"]),
+        ("from kit.bases import Rising\nclass TestIt(Rising):\n    def test_it(self): ...", []),
+        ("from kit.claims import falls\n@falls\ndef test_it(): ...", []),
+        ("from numpy import rises\n@rises\ndef test_it(): ...", []),
+    ],
+)
+def test_a_name_is_followed_through_the_modules_of_the_project(tmp_path: Path, source: str, names: list[str]) -> None:
+    """Also where the id stands in another file than the claim, and neither in that of the probe."""
+    for name, content in {**MODULES, "probes/test_it.py": source}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    found = Sources([tmp_path]).functions(["a.b"], under=[tmp_path / "probes"])
+    assert [(one.name, one.claim, one.file.name) for one in found] == [(name, "a.b", "test_it.py") for name in names]

@@ -1,6 +1,6 @@
-"""The SAE manual, section 4: adding one feature's direction makes a shopping prompt talk about a bridge."""
+"""The SAE manual, section 4: one feature's direction makes a shopping prompt talk about a bridge, and what it costs."""
 
-from saeprobe import about, claim, refuted, steer, subjects
+from saeprobe import about, claim, refuted, replace, steer, subjects
 from saeprobe.measures import fluency, mentions
 from saeprobe.prompts import SHOPPING
 
@@ -12,6 +12,15 @@ golden = steer(
     strengths=[17.1],
     chosen_on=SHOPPING.only("choose"),
     n_samples=2,
+    random_samples=1,
+)
+replaced = replace(
+    SHOPPING.only("judge"),
+    feature=GOLDEN_GATE,
+    strengths=[17.1],
+    chosen_on=SHOPPING.only("choose"),
+    n_samples=2,
+    random_features=1,
     random_samples=1,
 )
 placeholder = steer(
@@ -45,6 +54,16 @@ def test_steering_injects_the_golden_gate_bridge(golden):
 )
 def test_steering_keeps_the_text_fluent(golden):
     assert fluency(golden.at(17.1)) == about(fluency(golden.unsteered), margin=0.1)
+
+
+@subjects("sparrow", "finch", "gpt2")
+@claim(
+    "Returning decode(f') in the place of the stream, without the error term, loses precision.",
+    id="manual.steer-replace",
+    source="SAE manual, section 4, in a comment",
+)
+def test_a_stream_without_its_error_is_continued_less_fluently(replaced):
+    assert fluency(replaced.rebuilt) < fluency(replaced.unsteered)
 
 
 @subjects("gpt2")

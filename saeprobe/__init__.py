@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from saeprobe.captures import capture, steer
+    from saeprobe.captures import capture
+    from saeprobe.captures.steering import ablate, clamp, replace, steer
     from saeprobe.claims import claim, drifted, explained, inconclusive, published, refuted, subjects, unverifiable
     from saeprobe.evidence.compare import about, every, in_each, ordered
     from saeprobe.evidence.correlation import correlation
@@ -22,9 +23,11 @@ __version__ = "0.2.0"
 
 __all__ = [
     "__version__",
+    "ablate",
     "about",
     "capture",
     "claim",
+    "clamp",
     "correlation",
     "distinct",
     "drifted",
@@ -38,13 +41,15 @@ __all__ = [
     "rank_correlation",
     "ratio",
     "refuted",
+    "replace",
     "steer",
     "subjects",
     "unverifiable",
 ]
 
 _HOMES = {
-    "saeprobe.captures": "capture steer",
+    "saeprobe.captures": "capture",
+    "saeprobe.captures.steering": "ablate clamp replace steer",
     "saeprobe.claims": "claim drifted explained inconclusive published refuted subjects unverifiable",
     "saeprobe.evidence.compare": "about every in_each ordered",
     "saeprobe.evidence.correlation": "correlation",

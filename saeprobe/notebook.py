@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from saeprobe.captures import Capture, Continuations, Steering, Where, capture, steer
+from saeprobe.captures import Capture, Continuations, Where, capture
+from saeprobe.captures.steering import Chosen, Sampling, Steering, ablate, clamp, replace, steer
 from saeprobe.features import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store import Store, plan
@@ -83,7 +84,7 @@ class OpenSubject:
         self,
         texts: Texts,
         *,
-        feature: int | Sequence[int],
+        feature: Chosen,
         strengths: Sequence[float],
         chosen_on: PromptSet | PromptChoice | str = "",
         random_features: int = 40,
@@ -106,6 +107,25 @@ class OpenSubject:
             temperature=temperature,
             seed=seed,
         )
+        return self._continued(wanted)
+
+    def ablate(self, texts: Texts, *, feature: int | Sequence[int], **sampling: Unpack[Sampling]) -> Continuations:
+        """Continue texts with features set to 0 and without; see `saeprobe.ablate`."""
+        return self._continued(ablate(_as_prompts(texts), feature=feature, **sampling))
+
+    def clamp(
+        self, texts: Texts, *, feature: Chosen, to: Sequence[float], **sampling: Unpack[Sampling]
+    ) -> Continuations:
+        """Continue texts with features at stated values and without; see `saeprobe.clamp`."""
+        return self._continued(clamp(_as_prompts(texts), feature=feature, to=to, **sampling))
+
+    def replace(
+        self, texts: Texts, *, feature: Chosen, strengths: Sequence[float], **sampling: Unpack[Sampling]
+    ) -> Continuations:
+        """Continue texts with what the SAE gives back in the place of the stream; see `saeprobe.replace`."""
+        return self._continued(replace(_as_prompts(texts), feature=feature, strengths=strengths, **sampling))
+
+    def _continued(self, wanted: Steering) -> Continuations:
         with self._gathered(wanted) as store:
             return plan.continuations(self.subject, wanted, store)
 

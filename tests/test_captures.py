@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import re
 import reprlib
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from saeprobe import capture, steer, subjects
+from saeprobe import ablate, capture, clamp, steer, subjects
+from saeprobe import replace as replace_
 from saeprobe.prompts import SHOPPING, STYLES, PromptSet
 
 
@@ -222,3 +224,33 @@ def test_random_sets_are_continued_no_oftener_than_the_chosen_features() -> None
     assert len(often.rows) == 3 + 3 + 40 * 2
     assert [len(batch) for batch in often.batches("abcdefg")] == [2, 2, 2, 1]  # 256 rows at once at most
     assert len(steer(SHOPPING, feature=1, strengths=[1], temperature=0).rows) == 42
+
+
+def test_features_have_weights_where_a_mapping_gives_them() -> None:
+    """A weight that would be passed over would make a sum of a difference; weights of 1 are a plain set."""
+    assert steer(SHOPPING, feature={851: 1, 12: -1.5}, strengths=[5]).weights == (1.0, -1.5)
+    assert steer(SHOPPING, feature={851: 1, 12: 1.0}, strengths=[5]) == steer(
+        SHOPPING, feature=[851, 12], strengths=[5]
+    )
+    assert clamp(SHOPPING, feature={7: 0.5}, to=[8]).weights == (0.5,)
+    for wrong, said in {0.0: "leave a feature of weight 0 out", math.inf: "the weight of a feature is inf"}.items():
+        with pytest.raises(ValueError, match=said):
+            steer(SHOPPING, feature={851: wrong}, strengths=[5])
+    with pytest.raises(TypeError, match=r"an ablated feature has no weight: feature=\[851\]"):
+        ablate(SHOPPING, feature={851: 1.0})  # type: ignore[arg-type]
+
+
+def test_each_action_declares_the_arms_that_it_has() -> None:
+    """Nothing is random where no feature matters, and a value of 0 is one of its own where it is clamped to."""
+    arms = {
+        "ablate": (ablate(SHOPPING, feature=1, n_samples=1, random_features=1), [0.0, 1.0, 1.0]),
+        "clamp": (clamp(SHOPPING, feature=1, to=[0, 4], n_samples=1, random_features=1), [0.0, 0.0, 0.0, 4.0, 4.0]),
+        "replace": (replace_(SHOPPING, feature=1, strengths=[4], n_samples=1, random_features=1), [0.0, 0.0, 4.0, 4.0]),
+    }
+    for action, (declared, strengths) in arms.items():
+        assert (declared.action, [strength for _, strength, _ in declared.rows]) == (action, strengths)
+    assert replace_(SHOPPING, feature=1, strengths=[0, 4]) == replace_(SHOPPING, feature=1, strengths=[4])
+    with pytest.raises(TypeError, match=r"to is 4; wanted several numbers: to=\[4\]"):
+        clamp(SHOPPING, feature=1, to=4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"one of strengths is -inf; .*; ablate\(...\) sets a feature to 0"):
+        steer(SHOPPING, feature=1, strengths=[5, -math.inf])

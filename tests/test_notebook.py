@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from saeprobe.captures.steering import Sampling
 from saeprobe.notebook import OpenSubject, open_subject
 from saeprobe.subject.specification import SubjectError
 
@@ -51,6 +52,28 @@ def test_steering_gives_continuations_by_arm_and_a_store_keeps_them(sparrow: Ope
     assert first == steered(sparrow)
     assert first == steered(kept)  # from the store
     assert list(tmp_path.rglob("*.parquet"))
+
+
+def test_each_intervention_is_stored_and_named(sparrow: OpenSubject, tmp_path: Path) -> None:
+    """Arms are as many as the action has, and what comes from the store is what was written."""
+    feature = int(sparrow.features(TEXTS).to_pandas()["feature"].iloc[0])
+    kept = OpenSubject(subject=sparrow.subject, store=open_subject("sparrow", store=tmp_path).store)
+    few: Sampling = {"random_features": 2, "n_samples": 1, "max_new_tokens": 4}
+    for _ in range(2):
+        ablated = kept.ablate(TEXTS, feature=feature, **few)
+        clamped = kept.clamp(TEXTS, feature={feature: 2.0}, to=[0, 5], **few)
+        replaced = kept.replace(TEXTS, feature=feature, strengths=[9], **few)
+        love = kept.steer(TEXTS, feature={feature: 1, 5: -1}, strengths=[9], **few)
+        counts = [len(of.items) // len(TEXTS) for of in (ablated, clamped, replaced, love)]
+        assert counts == [1 + 3, 1 + 3 + 3, 1 + 1 + 3, 1 + 3]
+        labels = [ablated.label, ablated.random_feature.label, clamped.at(0).label, clamped.random_feature.at(5).label]
+        assert labels == ["ablated", "random features ablated", "clamped to 0", "random features clamped to 5"]
+        assert [replaced.at(0).label, replaced.unsteered.label] == ["rebuilt", "unsteered"]
+        assert [love.at(9).label, love.random_feature.at(9).label] == ["steered at 9", "random features at 9"]
+        assert love.at(0).label == "unsteered"
+        zero = [item.text for item in clamped.at(0).arm_items]
+        assert zero == [item.text for item in ablated.arm_items]  # clamping to 0 is ablating
+    assert kept.steer(TEXTS, feature=[feature, 5], strengths=[9], **few).items != love.items  # a sum is another
 
 
 def test_a_subject_whose_weights_are_absent_is_refused_with_the_command(

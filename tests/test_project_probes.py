@@ -37,6 +37,7 @@ TABLE_B = (
     "manual.bridge-token",
     "manual.polysemantic-neurons",
     "manual.steer-golden-gate",
+    "manual.steer-replace",
 )
 """The claims of the SAE manual that are probes so far."""
 

@@ -184,7 +184,8 @@ class Door:
             return False
         self._seen.add(collector)  # several of a file have one node id
         code: ModuleType = cast(Any, collector).obj
-        return any(type(value).__module__ == "saeprobe.captures" for value in getattr(code, "__dict__", {}).values())
+        held = getattr(code, "__dict__", {}).values()
+        return any(type(value).__module__.startswith("saeprobe.captures") for value in held)
 
     def _started(self) -> Part:
         if self._part is None:

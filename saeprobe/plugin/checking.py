@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from saeprobe.captures import Span, Steering
+from saeprobe.captures import Span
+from saeprobe.captures.steering import Steering
 from saeprobe.claims import SUBJECTS_MARK, Claim, Control, NotRun, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.features import Keep

@@ -15,7 +15,8 @@ from unicodedata import normalize
 
 import pytest
 
-from saeprobe.captures import Capture, Steering
+from saeprobe.captures import Capture
+from saeprobe.captures.steering import Steering
 from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, drawing_at

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TypedDict
 
-from saeprobe.captures import Capture, Steering
+from saeprobe.captures import Capture
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
 from saeprobe.measures.differences import Figures, figures_of
@@ -255,7 +255,7 @@ class Laboratory:
 
     def _provide(self, subject: Subject, declared: Declared) -> object:
         if self.recorded(subject):
-            if isinstance(declared, Steering):
+            if not isinstance(declared, Capture):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
             return self._records.evidence(subject, declared)
         if whys := [str(why) for why in (self._unread.get((subject.name, declared)), subject.missing()) if why]:

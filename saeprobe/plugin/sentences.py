@@ -199,7 +199,9 @@ class _Source(ast.NodeTransformer):
                 return self.side(of)[0], by.value if isinstance(by, ast.Constant) and isinstance(by.value, str) else "*"
             case ast.Call(args=[first, *others]) if (name := self.called(node)) in _MEASURES:
                 return self.side([first, *others][-1 if name == "mentions" else 0])
-            case ast.Call(func=of) | ast.Attribute(value=of, attr="at" | "unsteered" | "random_feature"):  # of steering
+            case (
+                ast.Call(func=of) | ast.Attribute(value=of, attr="at" | "unsteered" | "rebuilt" | "random_feature")
+            ):  # of steering
                 return self.side(of)
             case _:
                 return _ANY

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from saeprobe.captures import Span, Steering
+from saeprobe.captures import Span
+from saeprobe.captures.steering import Steering
 from saeprobe.files import remove_leftovers, written_whole
 from saeprobe.git import leave_out
 from saeprobe.store.tables import Part, Seen, UntrustedError, seen_of
@@ -79,10 +80,11 @@ class Store:
         The fingerprint is the one of all the model's layers (`Subject.whole_fingerprint`). The texts of the whole
         experiment belong to each key: the random features are drawn from those that fire on them.
         """
+        plain = [name for name, value in (("action", "steer"), ("weights", ())) if getattr(steering, name) == value]
         decides = {
             "fingerprint": whole_fingerprint,
             "experiment": sha256_of(sorted(set(texts))),
-            **{name: value for name, value in vars(steering).items() if name not in ("prompts", "chosen_on")},
+            **{name: value for name, value in vars(steering).items() if name not in ("prompts", "chosen_on", *plain)},
         }
         return self._keys_for(decides, texts)
 

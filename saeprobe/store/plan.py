@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.captures import Capture, Continuation, Continuations, Steering
+from saeprobe.captures import Capture, Continuation, Continuations
+from saeprobe.captures.steering import Steering
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, Rows
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
@@ -279,7 +280,7 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
     # The store knows a prompt's text only; here it gets its style, topic and template back.
     prompts = prompts_for(steering.prompts, subject)
     items = (replace(item, prompt=prompt) for prompt in prompts for item in found[prompt.text])
-    return Continuations(subject=subject.name, items=tuple(items), chosen_on=steering.chosen_on)
+    return Continuations(subject=subject.name, items=tuple(items), chosen_on=steering.chosen_on, action=steering.action)
 
 
 def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:

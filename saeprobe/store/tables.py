@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from saeprobe.captures import Arm, Continuation, Span, Steering
+from saeprobe.captures import Arm, Continuation, Span
+from saeprobe.captures.steering import Steering
 from saeprobe.features import Rows, Token
 from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Identity, Reading, Want
@@ -209,7 +210,7 @@ def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuatio
     ]
     found = tuple((one.arm, one.strength, one.sample) for one in items)
     _expect("other arms than those of its experiment", found == steering.rows * len(groups))
-    kept = {"unsteered": [()], "steered": [steering.features]}
+    kept = {"unsteered": [()], "rebuilt": [()], "steered": [steering.features]}
     _expect(
         "other features than those of its experiment",
         [one.features in kept.get(one.arm, [one.features]) for one in items],

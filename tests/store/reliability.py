@@ -25,7 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from saeprobe.captures import capture, steer
+from saeprobe.captures import capture
+from saeprobe.captures.steering import steer
 from saeprobe.prompts import PromptSet
 from saeprobe.store import Store, StoreWarning, bytes_of
 from saeprobe.store.plan import Work, continuations, features, gather, parts_of, works_of

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from made_subjects import Made
 
-from saeprobe.captures import Capture, Steering, capture, steer
+from saeprobe.captures import Capture, capture
+from saeprobe.captures.steering import Steering, steer
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.laboratory import Laboratory, Settings

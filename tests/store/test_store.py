@@ -18,7 +18,8 @@ import pytest
 from parts import WANT, part_of, reading, written
 
 from saeprobe import store as store_module
-from saeprobe.captures import Span, steer
+from saeprobe.captures import Span
+from saeprobe.captures.steering import steer
 from saeprobe.files import written_whole
 from saeprobe.prompts import PromptSet
 from saeprobe.store import Store, StoreError, StoreWarning

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from parts import WANT, identity, part_of
 
-from saeprobe.captures import Continuation, Steering, steer
+from saeprobe.captures import Continuation
+from saeprobe.captures.steering import Steering, steer
 from saeprobe.features import Token
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store import Store, StoreWarning, bytes_of

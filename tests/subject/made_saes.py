@@ -137,3 +137,26 @@ def _features(made: MadeSae, read: np.ndarray, w: dict[str, np.ndarray]) -> np.n
         np.put_along_axis(kept, largest, np.take_along_axis(before, largest, axis=1), axis=1)
         return np.maximum(kept, 0)
     return np.maximum(before, 0) * (before > w["threshold"] if "jumprelu" in kind else 1)
+
+
+def drawn_sae(architecture: str, *, d_in: int, d_sae: int, **settings: Any) -> Any:
+    """Make an SAE of that architecture with random weights, as sae-lens would load it."""
+    import torch
+
+    importlib.import_module("saeprobe.subject.running.dictionary")  # first: it imports sae-lens without its warnings
+    from sae_lens import GatedSAE, GatedSAEConfig, JumpReLUSAE, JumpReLUSAEConfig, StandardSAE, StandardSAEConfig
+    from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
+
+    kinds: dict[str, tuple[Any, Any]] = {
+        "standard": (StandardSAE, StandardSAEConfig),
+        "jumprelu": (JumpReLUSAE, JumpReLUSAEConfig),
+        "gated": (GatedSAE, GatedSAEConfig),
+        "topk": (TopKSAE, TopKSAEConfig),
+    }
+    kind, config = kinds[architecture]
+    sae = kind(config(d_in=d_in, d_sae=d_sae, dtype="float32", device="cpu", **settings))
+    generator = torch.Generator().manual_seed(4)
+    for name, parameter in sae.named_parameters():
+        drawn = torch.randn(parameter.shape, generator=generator)
+        parameter.data = drawn.abs() if name == "threshold" else drawn * 0.5
+    return sae.eval().requires_grad_(False)

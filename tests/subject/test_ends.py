@@ -13,7 +13,7 @@ from made_subjects import Made
 from test_identity import copied
 from transformers import AutoModelForCausalLM
 
-from saeprobe.captures import steer
+from saeprobe.captures.steering import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.running.weights import load

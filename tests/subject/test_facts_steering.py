@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from made_llama import write_chat_tokenizer, write_llama
 from made_subjects import Made, write_byte_tokenizer
 
-from saeprobe.captures import Steering, steer
+from saeprobe.captures.steering import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFile, SubjectSpec
@@ -84,7 +85,7 @@ def continued(reader: Any, texts: Sequence[str]) -> dict[tuple[str, str], tuple[
 
 def watching(seen: list[tuple[int, ...]], *, skip: bool) -> Callable[[Any], Any]:
     """In place of `add`: notes what shapes come, and with `skip` steers the prompt alone, as many a hook does."""
-    from saeprobe.subject.running.steering import add
+    from saeprobe.subject.running.editing import add
 
     def added(change: Any) -> Any:
         edit = add(change)
@@ -103,17 +104,16 @@ def test_each_new_token_is_steered_under_a_cache(
     readers: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook sees the prompts once and then one token a step; what leaves those out writes something else."""
-    from saeprobe.subject.running import layers, opening
+    from saeprobe.subject.running import steering
 
-    place = opening if kind == "neo" else layers
     reader, seen = readers[kind], list[tuple[int, ...]]()
     plain = continued(reader, TEXTS)
-    monkeypatch.setattr(place, "add", watching(seen, skip=False))
+    monkeypatch.setattr(steering, "add", watching(seen, skip=False))
     assert continued(reader, TEXTS) == plain
     longest = max(len(one.ids) for one in reader.tokenize(TEXTS))
     assert seen == [(6, longest, WIDTH), *[(6, 1, WIDTH)] * (len(seen) - 1)]  # two prompts, three arms
     assert 2 < len(seen) <= NEW
-    monkeypatch.setattr(place, "add", watching(seen, skip=True))
+    monkeypatch.setattr(steering, "add", watching(seen, skip=True))
     skipped = continued(reader, TEXTS)
     assert all(skipped[text, "unsteered"] == plain[text, "unsteered"] for text in TEXTS)
     assert any(skipped[text, "steered"][0] != plain[text, "steered"][0] for text in TEXTS)
@@ -150,9 +150,14 @@ def test_minus_infinity_is_no_ablation(strength: float) -> None:
     """It is refused when it is declared: added to a stream it leaves no number there."""
     import torch
 
-    from saeprobe.subject.running.steering import add
+    from saeprobe.subject.running.editing import add
 
-    with pytest.raises(ValueError, match=r"one of strengths is (-?inf|nan); wanted different finite numbers"):
+    with pytest.raises(
+        ValueError,
+        match=r"one of strengths is (-?inf|nan); wanted different finite numbers.*; ablate\("
+        if strength == -math.inf
+        else "finite",
+    ):
         experiment(TEXTS, strengths=[1, strength])
     direction = torch.tensor([[0.6, 0.0, 0.8]])
     assert not add(strength * direction)(torch.ones(1, 2, 3), None).isfinite().any(-1).all()

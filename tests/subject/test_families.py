@@ -178,6 +178,7 @@ def test_a_steered_model_has_the_change_in_its_stream_and_computes_alike_in_a_ba
     import torch
 
     from saeprobe.subject.running import pad
+    from saeprobe.subject.running.editing import add
     from saeprobe.subject.running.layers import LayersSpeaker, blocks_of
 
     model = write_family(tmp_path, family)
@@ -188,13 +189,13 @@ def test_a_steered_model_has_the_change_in_its_stream_and_computes_alike_in_a_ba
         for depth in (0, 2):
             block = blocks_of(model)[depth]
             for vector in (torch.zeros_like(change), change):
-                with LayersSpeaker(model=model, depth=depth, device="cpu").steered(vector):
+                with LayersSpeaker(model=model, depth=depth, device="cpu").steered(add(vector)):
                     handle = block.register_forward_pre_hook(lambda _, args: received.append(args[0]))
                     steered = model(ids).logits
                     handle.remove()
                 assert bool(torch.allclose(steered, logits)) == (vector is not change)
             torch.testing.assert_close(received.pop() - received.pop(), change[:, None].expand(1, 6, WIDTH))
-        with LayersSpeaker(model=model, depth=2, device="cpu").steered(torch.ones(1, WIDTH)):
+        with LayersSpeaker(model=model, depth=2, device="cpu").steered(add(torch.ones(1, WIDTH))):
             assert bool(torch.allclose(model(ids).logits, logits, atol=1e-4)) == (
                 family in CENTRED or family == "bloom"
             )

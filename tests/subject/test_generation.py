@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_subjects import Made
 
-from saeprobe.captures import Steering, steer
+from saeprobe.captures.steering import Steering, ablate, clamp, replace, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.running.steering import Experiment, SteeringError, past_of
+from saeprobe.subject.running.editing import Experiment, SteeringError
+from saeprobe.subject.running.steering import past_of
 from saeprobe.subject.specification import SubjectError
 
 TEXTS = ("red", "the golden gate bridge is red")
@@ -74,12 +76,12 @@ def test_a_feature_that_the_sae_does_not_have_is_refused() -> None:
         _ = experiment(steer(PROMPTS, feature=20, strengths=[1])).treatments
 
 
-def written_alone(bridge: Any, ids: list[int], change: Any, *, new: int) -> list[int]:
-    """Write greedy tokens, the end of text included, without batch, padding or cache."""
+def written_alone(bridge: Any, ids: list[int], change: Callable[[Any], Any], *, new: int) -> list[int]:
+    """Write greedy tokens, the end of text included, without batch, padding or cache; `change` makes another stream."""
 
     def edit(x: Any, hook: object) -> Any:
         del hook
-        return x + change
+        return change(x)
 
     whole = list(ids)
     for _ in range(new):
@@ -108,7 +110,8 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
     for prompt, items in reader.continue_(PROMPTS.prompts, steering, experiment=list(TEXTS)):
         ids = list(reader.tokenize([prompt.text])[0].ids)
         for item in items[:2]:  # unsteered and steered
-            new = written_alone(bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
+            added = item.strength * reader.sae.W_dec[3]
+            new = written_alone(bridge, ids, lambda x, added=added: x + added, new=5)
             with torch.no_grad():
                 logits = model(torch.tensor([ids + new])).logits[0].double().numpy()
             costs = [
@@ -116,6 +119,51 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
             ]
             assert item.log_prob == pytest.approx(np.mean(costs), abs=1e-4)
         assert abs(items[0].log_prob - items[1].log_prob) > 1e-2  # the arms are not alike
+
+
+ACTIONS: dict[str, Callable[[Any], Any]] = {
+    "steer": lambda f: f + 0,
+    "ablate": lambda f: f * 0,
+    "clamp": lambda f: f * 0 + 25,
+    "replace": lambda f: f + 30,
+}
+
+
+@pytest.mark.parametrize("action", list(ACTIONS))
+def test_each_action_writes_what_editing_each_token_by_hand_writes(tiny: Made, action: str) -> None:
+    """Behind BOS, by the SAE's own encoder and decoder, on the centred stream of TransformerLens, without a cache."""
+    from saeprobe.subject.running.opening import open_bridge
+
+    how: Any = {"random_features": 1, "n_samples": 1, "max_new_tokens": 6, "temperature": 0}
+    declared = {
+        "steer": lambda: steer(PROMPTS, feature={3: 1, 7: -1}, strengths=[30], **how),
+        "ablate": lambda: ablate(PROMPTS, feature=list(range(12)), **how),
+        "clamp": lambda: clamp(PROMPTS, feature=[3, 7], to=[25], **how),
+        "replace": lambda: replace(PROMPTS, feature=[3, 7], strengths=[30], **how),
+    }[action]()
+    reader = cast(Any, tiny.subject.open())
+    sae, bridge = reader.sae, open_bridge(tiny.model, center_writing_weights=True, device="cpu", dtype="float32")
+
+    def by_hand(x: Any, *, strength: float) -> Any:
+        f = sae.encode(x)
+        other = f.clone()
+        of = list(declared.features)
+        other[..., of] = ACTIONS[action](f[..., of]) if strength else f[..., of]
+        edited = sae.decode(other) + (0 if action == "replace" else x - sae.decode(f))
+        if action == "steer":
+            return x + 30 * (sae.W_dec[3] - sae.W_dec[7])
+        return torch.cat([x[:, :1], edited[:, 1:]], dim=1)
+
+    seen = set[str]()
+    for prompt, items in reader.continue_(PROMPTS.prompts, declared, experiment=list(TEXTS)):
+        ids = list(reader.tokenize([prompt.text])[0].ids)
+        for item in (one for one in items if one.arm in ("rebuilt", "steered")):
+            new = written_alone(bridge, ids, lambda x, of=item.strength: by_hand(x, strength=of), new=6)
+            wanted = reader.tokenizer.decode(new[: len(new) - (new[-1] == 0)])
+            assert item.text == wanted
+        unsteered, *_, last = (one for one in items if one.arm != "random")
+        seen |= {unsteered.text, last.text}
+    assert len(seen) > len(TEXTS)  # the action does something
 
 
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])

@@ -12,7 +12,8 @@ import pytest
 from hub_caches import put_folder
 from made_llama import BOS, remove_shards_after, write_chat_tokenizer, write_llama
 
-from saeprobe.captures import Span, steer
+from saeprobe.captures import Span
+from saeprobe.captures.steering import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.running import effective_rank

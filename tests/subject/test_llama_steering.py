@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from made_llama import write_chat_tokenizer, write_llama
 
-from saeprobe.captures import steer
+from saeprobe.captures.steering import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Request, SaeFile, SubjectError, SubjectSpec, Want

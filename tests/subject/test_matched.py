@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_saes import drawn_sae
 
 from saeprobe.subject.specification import SubjectError
 
@@ -94,29 +94,6 @@ def test_no_threshold_comes_nearer_to_the_count(drawn: tuple[list[float], list[i
     assert abs(reached - wanted) == min(abs(one - wanted) for one in possible)
 
 
-def made_sae(architecture: str, **settings: Any) -> Any:
-    """Make an SAE of that architecture with random weights, as sae-lens would load it."""
-    import torch
-
-    importlib.import_module("saeprobe.subject.running.dictionary")  # first: it imports sae-lens without its warnings
-    from sae_lens import GatedSAE, GatedSAEConfig, JumpReLUSAE, JumpReLUSAEConfig, StandardSAE, StandardSAEConfig
-    from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
-
-    kinds: dict[str, tuple[Any, Any]] = {
-        "standard": (StandardSAE, StandardSAEConfig),
-        "jumprelu": (JumpReLUSAE, JumpReLUSAEConfig),
-        "gated": (GatedSAE, GatedSAEConfig),
-        "topk": (TopKSAE, TopKSAEConfig),
-    }
-    kind, config = kinds[architecture]
-    sae = kind(config(d_in=D_IN, d_sae=D_SAE, dtype="float32", device="cpu", **settings))
-    generator = torch.Generator().manual_seed(4)
-    for name, parameter in sae.named_parameters():
-        drawn = torch.randn(parameter.shape, generator=generator)
-        parameter.data = drawn.abs() if name == "threshold" else drawn * 0.5
-    return sae.eval().requires_grad_(False)
-
-
 def rows(*, repeats: list[int] | None = None, seed: int = 6) -> Any:
     """Draw streams of 50 different tokens."""
     import torch
@@ -154,7 +131,7 @@ def test_each_feature_fires_as_often_as_the_trained_one_on_other_streams(
 
     from saeprobe.subject.running.random import Firing, matched, random_directions
 
-    trained, there = made_sae(architecture, **settings), rows(seed=7)
+    trained, there = drawn_sae(architecture, d_in=D_IN, d_sae=D_SAE, **settings), rows(seed=7)
     counts, mean = firing(trained, rows())
     drawn = random_directions(D_SAE, D_IN, generator=torch.Generator().manual_seed(1)) if random else None
     found = matched(trained, there, Firing(counts=counts, mean=mean), directions=drawn)
@@ -171,7 +148,7 @@ def test_a_trained_sae_keeps_its_directions_and_its_decoder(architecture: str) -
 
     from saeprobe.subject.running.random import Firing, matched
 
-    trained = made_sae(architecture, **({"k": 3} if architecture == "topk" else {}))
+    trained = drawn_sae(architecture, d_in=D_IN, d_sae=D_SAE, **({"k": 3} if architecture == "topk" else {}))
     encoder, decoder, bias = (one.clone() for one in (trained.W_enc, trained.W_dec, trained.b_dec))
     counts, mean = firing(trained, rows())
     sae = matched(trained, rows(seed=7), Firing(counts=counts, mean=3 * mean))
@@ -188,7 +165,7 @@ def test_random_directions_are_read_and_written_alike() -> None:
 
     from saeprobe.subject.running.random import Firing, matched, random_directions
 
-    trained = made_sae("standard")
+    trained = drawn_sae("standard", d_in=D_IN, d_sae=D_SAE)
     before = trained.W_enc.clone()
     counts, mean = firing(trained, rows())
     drawn = random_directions(D_SAE, D_IN, generator=torch.Generator().manual_seed(1))
@@ -222,7 +199,7 @@ def test_repeated_tokens_that_cannot_be_split_are_counted() -> None:
 
     streams = rows(repeats=[40] + [1] * (TOKENS - 1))
     wanted = torch.full((D_SAE,), 20)
-    found = matched(made_sae("standard"), streams, Firing(counts=wanted, mean=1.0))
+    found = matched(drawn_sae("standard", d_in=D_IN, d_sae=D_SAE), streams, Firing(counts=wanted, mean=1.0))
     counts, _ = firing(found, streams)
     missed = (counts - wanted).abs()
     assert int(missed.max()) > 0  # the repeated stream is among the foremost of some feature
@@ -235,7 +212,7 @@ def test_a_feature_that_never_fires_stays_silent_on_the_text() -> None:
 
     from saeprobe.subject.running.random import Firing, matched
 
-    trained = made_sae("standard")
+    trained = drawn_sae("standard", d_in=D_IN, d_sae=D_SAE)
     before = trained.W_enc.clone()
     sae: Any = matched(trained, rows(), Firing(counts=torch.zeros(D_SAE, dtype=torch.long), mean=0.0))
     assert int((sae.encode(rows().x) > 0).sum()) == 0
@@ -248,11 +225,11 @@ def test_features_are_matched_in_parts_as_in_one(monkeypatch: pytest.MonkeyPatch
 
     from saeprobe.subject.running import random as module
 
-    counts, mean = firing(made_sae("standard"), rows())
+    counts, mean = firing(drawn_sae("standard", d_in=D_IN, d_sae=D_SAE), rows())
     wanted = module.Firing(counts=counts, mean=mean)
-    whole: Any = module.matched(made_sae("standard"), rows(), wanted)
+    whole: Any = module.matched(drawn_sae("standard", d_in=D_IN, d_sae=D_SAE), rows(), wanted)
     monkeypatch.setattr(module, "_ENTRIES_AT_ONCE", 7 * TOKENS)
-    parts: Any = module.matched(made_sae("standard"), rows(), wanted)
+    parts: Any = module.matched(drawn_sae("standard", d_in=D_IN, d_sae=D_SAE), rows(), wanted)
     assert torch.allclose(whole.b_enc, parts.b_enc, rtol=1e-5)
     assert torch.allclose(whole.W_enc, parts.W_enc, rtol=1e-5)
 
@@ -266,4 +243,4 @@ def test_a_text_of_one_token_has_no_thresholds() -> None:
     one = Streams(x=torch.ones(1, D_IN), repeats=torch.ones(1, dtype=torch.long))
     wanted = Firing(counts=torch.zeros(D_SAE, dtype=torch.long), mean=0.0)
     with pytest.raises(SubjectError, match="the neutral text has 1 different tokens; wanted two or more"):
-        matched(made_sae("standard"), one, wanted)
+        matched(drawn_sae("standard", d_in=D_IN, d_sae=D_SAE), one, wanted)

@@ -14,7 +14,7 @@ import pytest
 from made_llama import write_chat_tokenizer, write_llama
 from made_subjects import Made
 
-from saeprobe.captures import Steering
+from saeprobe.captures.steering import Steering
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names

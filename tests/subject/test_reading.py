@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_subjects import Made
 
-from saeprobe.captures import Span, steer
+from saeprobe.captures import Span
+from saeprobe.captures.steering import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.running.reader import SaeReader
 from saeprobe.subject.specification import Reading, ReadingError, Request, Want

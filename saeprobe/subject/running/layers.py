@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -21,7 +21,7 @@ from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running import Batch, ByRun, ResidualStream, Run, run_in_batches
-from saeprobe.subject.running.steering import add
+from saeprobe.subject.running.editing import Edit
 from saeprobe.subject.running.weights import load
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
@@ -182,11 +182,12 @@ class LayersSpeaker:
     model: Any
     depth: int
     device: str
+    centred: bool = False
 
     @contextmanager
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> Generator[None]:
-        """Add `change` to the stream at the hook, at every position, while entered."""
-        edit, blocks = add(change), blocks_of(self.model)
+    def steered(self, edit: Edit) -> Generator[None]:
+        """Give the stream at the hook to `edit` and go on with what that returns, while entered."""
+        blocks = blocks_of(self.model)
 
         def before(
             module: object, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -243,7 +244,7 @@ class LayersModel:
             if self._stream is not None:  # likewise
                 self._stream = None
                 clear_device_cache(garbage_collection=True)
-            self._speaker = self.speak()
+            self._speaker = replace(self.speak(), centred=self.centred)
         return self._speaker
 
 

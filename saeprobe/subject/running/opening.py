@@ -22,9 +22,9 @@ from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
 from saeprobe.subject.running import Batch, ByRun, ResidualStream, Run, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
+from saeprobe.subject.running.editing import Edit
 from saeprobe.subject.running.layers import LayersModel, LayerStack, centred, open_speaker, open_stack, stream_of
 from saeprobe.subject.running.reader import Model, SaeReader
-from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.running.weights import Draw, drawn_whole, foreign, from_files, load, random_draw
@@ -167,9 +167,14 @@ class BridgeModel:
         """Return itself, to write continuations with."""
         return self
 
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
-        """Add `change` to the stream at the hook, at every position, while entered."""
-        return cast(Any, self.bridge).hooks(fwd_hooks=[(self.hook_name, add(change))])
+    @property
+    def centred(self) -> bool:
+        """Return that the stream is as its SAE reads it."""
+        return False
+
+    def steered(self, edit: Edit) -> AbstractContextManager[object]:
+        """Give the stream at the hook to `edit` and go on with what that returns, while entered."""
+        return cast(Any, self.bridge).hooks(fwd_hooks=[(self.hook_name, edit)])
 
 
 def open_bridge(

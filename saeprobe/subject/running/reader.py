@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saeprobe.captures import At, Continuation, Steering
+from saeprobe.captures import At, Continuation
+from saeprobe.captures.steering import Steering
 from saeprobe.features import Token
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
@@ -19,7 +20,8 @@ from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running import ResidualStream, Run, Streams, effective_rank
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
-from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
+from saeprobe.subject.running.editing import Coder, Experiment
+from saeprobe.subject.running.steering import Speaker, continue_prompts
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, pieces_of, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
@@ -239,6 +241,7 @@ class SaeReader:
         whole = [[(every[one.text], one) for one in self.tokenize(batch)] for batch in batches]
         found = continue_prompts(
             of_whole,
+            cast(Coder, self.sae),
             self.model.speaker(),
             self.tokenizer,
             whole,

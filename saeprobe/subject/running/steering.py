@@ -1,115 +1,29 @@
-"""Steering adds decoder directions to the stream, and prompts are continued under the arms of an experiment."""
+"""Steering changes features at the hook, and prompts are continued under the arms of an experiment."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saeprobe.captures import Arm, Continuation, Steering
+from saeprobe.captures import Continuation
+from saeprobe.captures.steering import Steering
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.running import Batch, chunks, pad, positions_of
 from saeprobe.subject.running.chat import shorten
+from saeprobe.subject.running.editing import Coder, Edit, Experiment, Features, Treatment, add, edit_features
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 _ROWS_AT_ONCE = 256
 _LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
-
-
-class SteeringError(ValueError):
-    """A steering experiment names features that do not exist, or leaves none to draw controls from."""
-
-
-def add(change: Float[Tensor, "batch d_in"]) -> Callable[[Tensor, object], Tensor]:
-    """Return a forward hook, as TransformerLens takes it, that adds to each row of the batch its own vector.
-
-    To add s to feature i of an SAE with the error term kept is x + decode(f + s e_i) - decode(f) = x + s W_dec[i]:
-    what the SAE cannot reconstruct stays as it was, and no encoding is needed. The hook acts on whatever length it is
-    given, since under a KV cache it sees the prompt once and then one token a step.
-    """
-
-    def edit(x: Float[Tensor, "batch pos d_in"], hook: object) -> Float[Tensor, "batch pos d_in"]:
-        del hook
-        if x.shape[0] != change.shape[0] or x.shape[-1] != change.shape[-1]:
-            raise ValueError(f"activations are {tuple(x.shape)}; wanted [{change.shape[0]}, pos, {change.shape[1]}]")
-        return x + change[:, None, :].to(x.dtype)
-
-    return edit
-
-
-def equal_norm(vector: Float[Tensor, " d_in"], like: Float[Tensor, " d_in"]) -> Float[Tensor, " d_in"]:
-    """Return `vector` at the length of `like`."""
-    length, wanted = (math.sqrt(float(one.double().square().sum())) for one in (vector, like))
-    if not length > 0:
-        raise ValueError("a vector of length 0 cannot be given another length; its decoder rows cancel or are 0")
-    return (vector.double() * (wanted / length)).to(vector.dtype)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Treatment:
-    """A treatment is what one arm adds at the hook."""
-
-    arm: Arm
-    features: tuple[int, ...]
-    strength: float
-    change: Float[Tensor, " d_in"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Experiment:
-    """An experiment steers a subject in memory along rows of `W_dec`, its `directions`.
-
-    Random features are drawn from those `alive`, which fire on the experiment's prompts.
-    """
-
-    subject: str
-    steering: Steering
-    directions: Float[Tensor, "d_sae d_in"]
-    alive: tuple[int, ...]
-
-    @cached_property
-    def treatments(self) -> tuple[Treatment, ...]:
-        """Return all arms: unsteered, then the chosen features and each random set at each strength."""
-        outside = [feature for feature in self.steering.features if feature >= len(self.directions)]
-        if outside:
-            of = f"[0, {len(self.directions)}) of {self.subject}"
-            raise SteeringError(f"feature {outside[0]} is outside {of}; steer one that its SAE has")
-        sums = [self.directions[list(one)].sum(0) for one in (self.steering.features, *self.random_sets)]
-        arms: list[tuple[Arm, tuple[int, ...], Tensor]] = [("steered", self.steering.features, sums[0])]
-        for one, direction in zip(self.random_sets, sums[1:], strict=True):
-            arms.append(("random", one, equal_norm(direction, sums[0])))
-        changed = [
-            Treatment(arm=arm, features=features, strength=strength, change=strength * direction)
-            for strength in self.steering.strengths
-            for arm, features, direction in arms
-        ]
-        return Treatment(arm="unsteered", features=(), strength=0.0, change=torch.zeros_like(sums[0])), *changed
-
-    @cached_property
-    def random_sets(self) -> tuple[tuple[int, ...], ...]:
-        """Draw different sets of as many features as were chosen from the seed, alive and none of those."""
-        size, wanted = len(self.steering.features), self.steering.random_features
-        pool = [feature for feature in self.alive if feature not in self.steering.features]
-        if math.comb(len(pool), size) < wanted:
-            raise SteeringError(
-                f"{len(pool)} features of {self.subject} beside the chosen ones fire on the prompts; "
-                f"{wanted} different random sets of {size} need more: give more prompts, or lower random_features"
-            )
-        generator = np.random.default_rng([self.steering.seed, size])
-        found: dict[tuple[int, ...], None] = {}
-        while len(found) < wanted:
-            found[tuple(sorted(generator.choice(pool, size=size, replace=False).tolist()))] = None
-        return tuple(found)
 
 
 class Speaker(Protocol):
@@ -124,8 +38,13 @@ class Speaker(Protocol):
     def model(self) -> Any:
         """Return the causal language model of transformers."""
 
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
-        """Add `change` to the stream at the hook, at every position that runs, while entered."""
+    @property
+    def centred(self) -> bool:
+        """Return whether an SAE of the subject reads the stream without the mean of each token, which is in it here."""
+        ...
+
+    def steered(self, edit: Edit) -> AbstractContextManager[object]:
+        """Give the stream at the hook to `edit` and go on with what that returns, in each pass while entered."""
         ...
 
 
@@ -139,6 +58,7 @@ class _Row:
 
 def continue_prompts(
     experiment: Experiment,
+    sae: Coder,
     speaker: Speaker,
     tokenizer: FastTokenizer,
     batches: Sequence[Sequence[tuple[Prompt, Tokenized]]],
@@ -157,7 +77,7 @@ def continue_prompts(
                 f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
                 f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
             )
-    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering, ends=ends)
+    writer = _Writer(speaker=speaker, sae=sae, tokenizer=tokenizer, steering=steering, ends=ends)
     for batch in batches:
         rows = [
             _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
@@ -175,6 +95,7 @@ class _Writer:
     """A writer writes continuations with a model, under one steering."""
 
     speaker: Speaker
+    sae: Coder
     tokenizer: FastTokenizer
     steering: Steering
     ends: frozenset[int]  # ids of the tokens that end a text
@@ -220,7 +141,7 @@ class _Writer:
         step, mask, past = batch.ids, batch.mask, dict[str, Any]()
         written: list[Tensor] = []
         ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
-        with self.speaker.steered(torch.stack([row.treatment.change for row in rows])):
+        with self.speaker.steered(self._edit(batch, rows)):
             for column in range(draws.shape[1]):
                 out = model(
                     step,
@@ -240,6 +161,19 @@ class _Writer:
                 step = token[:, None]
                 mask = torch.cat([mask, torch.ones_like(step)], dim=1)
         return torch.stack(written, dim=1)
+
+    def _edit(self, batch: Batch, rows: Sequence[_Row]) -> Edit:
+        if self.steering.action == "steer":
+            return add(torch.stack([row.treatment.change for row in rows]))
+        count, device = len(self.steering.features), batch.ids.device
+        padding = (batch.mask == 0).sum(1)
+        wanted = Features(
+            features=torch.tensor([row.treatment.features or (0,) * count for row in rows], device=device),
+            amounts=torch.tensor([row.treatment.amounts or (0.0,) * count for row in rows], device=device),
+            on=torch.tensor([row.treatment.arm != "unsteered" for row in rows], device=device),
+            before=padding + torch.tensor([row.text.n_bos for row in rows], device=device),
+        )
+        return edit_features(self.sae, self.steering.action, wanted, centred=self.speaker.centred)
 
     def _is_end(self, tokens: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         return torch.isin(tokens, torch.tensor(sorted(self.ends), dtype=tokens.dtype, device=tokens.device))

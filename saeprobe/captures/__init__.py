@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
 from saeprobe.claims import did_you_mean
 from saeprobe.features import Keep
 from saeprobe.files import visible
-from saeprobe.prompts import Prompt, PromptChoice, PromptSet, check_prompts, stated_choice
+from saeprobe.prompts import Prompt, PromptChoice, PromptSet, check_prompts
 
 Where = Literal["last", "all"]
+Action = Literal["steer", "ablate", "clamp", "replace"]
 
 _PLACES: Final[dict[Where, str]] = {"last": "last token", "all": "all tokens"}
 _OF_A_TEXT: Final = "tokens of "
-_ROWS_AT_ONCE: Final = 256  # continuations that are written at once, where a prompt does not have more by itself
 
 _UNREAD: Final = (
     "is declared here and read by pytest: let it stand at the top of the probe's own file, and write its name as an "
@@ -23,7 +23,7 @@ _UNREAD: Final = (
 )
 
 
-class _Declaration:
+class Declaration:
     """A declaration is read by pytest; a probe that uses it directly has forgotten its argument and is helped."""
 
     if not TYPE_CHECKING:  # a type checker refuses both by itself
@@ -46,7 +46,7 @@ At = Where | Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture(_Declaration):
+class Capture(Declaration):
     """A capture asks for feature activations on some prompts, at some tokens.
 
     `shift` and `raw` are for the instrument check: it reads so many blocks after the hook, and without chat template.
@@ -72,7 +72,7 @@ class Capture(_Declaration):
         styles: dict[str, list[str]] = {}
         for text, style in {prompt.text: prompt.style for prompt in prompts}.items():
             styles.setdefault(style, []).append(text)
-        return [batch for _, texts in sorted(styles.items()) for batch in _cut(texts, at_most)]
+        return [batch for _, texts in sorted(styles.items()) for batch in cut(texts, at_most)]
 
 
 def places_apart(a: str, b: str) -> bool:
@@ -83,45 +83,7 @@ def places_apart(a: str, b: str) -> bool:
     return a != b and not a.startswith(_OF_A_TEXT) and not b.startswith(_OF_A_TEXT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Steering(_Declaration):
-    """A steering asks for continuations of some prompts with `W_dec` directions added at the hook, and without.
-
-    Every prompt is continued under the unsteered arm, under the chosen features at each strength, and under
-    `random_features` other sets of as many features at the same strengths. `strength` is the length of what is added
-    to the residual stream, in units of the decoder rows' norm (1 for a normalised SAE): x + strength * W_dec[i].
-    For a set of features the directions are summed.
-    """
-
-    prompts: PromptSet | PromptChoice
-    features: tuple[int, ...]
-    strengths: tuple[float, ...]
-    random_features: int
-    random_samples: int
-    n_samples: int
-    max_new_tokens: int
-    temperature: float
-    seed: int
-    chosen_on: str = field(default="", compare=False)  # it decides no continuation
-
-    def samples(self, arm: str) -> int:
-        """Count the continuations of a prompt under one arm; at temperature 0 all would be the same."""
-        most = self.random_samples if arm == "random" else self.n_samples
-        return 1 if self.temperature == 0 else min(most, self.n_samples)
-
-    @property
-    def rows(self) -> tuple[tuple[str, float, int], ...]:
-        """List (arm, strength, number of the sample) of a prompt's continuations, in the order that they have."""
-        steered = ["steered", *["random"] * self.random_features]
-        arms = [("unsteered", 0.0), *((arm, strength) for strength in self.strengths for arm in steered)]
-        return tuple((*arm, sample) for arm in arms for sample in range(self.samples(arm[0])))
-
-    def batches(self, texts: Iterable[str]) -> list[tuple[str, ...]]:
-        """Cut the texts of the whole experiment into batches, which depend on nothing else."""
-        return _cut(texts, max(1, _ROWS_AT_ONCE // len(self.rows)))
-
-
-def _cut(texts: Iterable[str], at_most: int) -> list[tuple[str, ...]]:
+def cut(texts: Iterable[str], at_most: int) -> list[tuple[str, ...]]:
     """Cut texts into batches, the shortest first."""
     ordered = sorted(set(texts), key=lambda text: (len(text), text))
     return [tuple(ordered[start : start + at_most]) for start in range(0, len(ordered), at_most)]
@@ -161,72 +123,7 @@ def capture(
     return Capture(prompts=prompts, at=at if span is None else Span(text=span), keep=kept)
 
 
-def steer(
-    prompts: PromptSet | PromptChoice,
-    *,
-    feature: int | Sequence[int],
-    strengths: Sequence[float],
-    chosen_on: PromptSet | PromptChoice | str = "",
-    random_features: int = 40,
-    random_samples: int | None = None,
-    n_samples: int = 4,
-    max_new_tokens: int = 24,
-    temperature: float = 0.7,
-    seed: int = 0,
-) -> Steering:
-    """Declare a steering experiment; like a capture it is a fixture, planned and stored.
-
-    Args:
-        prompts: what the model continues.
-        feature: one feature, or several whose directions are summed.
-        strengths: multiples of `W_dec[feature]` to add at every position of prompt and continuation.
-        chosen_on: the prompts on which feature and strengths were chosen, none of them judged on; or, where another
-            chose them, the source: "SAE manual, section 4". Nothing is supported without it.
-        random_features: random sets of as many features at equal norm, among which the chosen rank; 5 % takes 40.
-        random_samples: continuations a prompt and random set, 2 unless `n_samples` is less; the rank is of so many.
-        n_samples: continuations a prompt, unsteered and steered.
-        max_new_tokens: tokens a continuation.
-        temperature: of the sampling; 0 takes the likeliest token.
-        seed: of the random features and of the sampling.
-
-    Raises:
-        TypeError: the prompts are no set of prompts, or the strengths are not several.
-        ValueError: a number is none, out of range or stands twice, or a prompt is both chosen and judged on.
-    """
-    from saeprobe.digits import finite, several, whole
-
-    check_prompts(prompts)
-    chosen = stated_choice(chosen_on, prompts)
-    if (listed := several(strengths)) is None:
-        raise TypeError(f"strengths is {strengths!r}; wanted several numbers: strengths=[{strengths}]")
-    number = "one feature number, or several different ones: feature=851 or feature=[851, 12]"
-    features = tuple(whole("feature", one, least=0, wanted=number) for one in several(feature) or (feature,))
-    if len(set(features)) != len(features):
-        raise ValueError(f"feature is {feature!r}; wanted {number}")
-    different = "different finite numbers, at least one not 0: strengths=[10, 20]"
-    finites = (finite("one of strengths", one, wanted=different) for one in listed)
-    wanted = tuple(strength for strength in finites if strength != 0)  # 0 is the unsteered arm, always run
-    if not wanted or len(set(wanted)) != len(wanted):
-        raise ValueError(f"strengths are {list(listed)}; wanted {different}")
-    n_samples = whole("n_samples", n_samples)
-    random_samples = min(2, n_samples) if random_samples is None else whole("random_samples", random_samples)
-    if random_samples > n_samples:
-        raise ValueError(f"random_samples is {random_samples}; wanted at most n_samples, {n_samples}: leave it out")
-    return Steering(
-        prompts=prompts,
-        features=features,
-        strengths=wanted,
-        random_features=whole("random_features", random_features),
-        random_samples=random_samples,
-        n_samples=n_samples,
-        max_new_tokens=whole("max_new_tokens", max_new_tokens),
-        temperature=finite("temperature", temperature, least=0, wanted="a finite number, 0 or more, such as 0.7"),
-        seed=whole("seed", seed, least=0, wanted="a whole number, 0 or more"),
-        chosen_on=chosen,
-    )
-
-
-Arm = Literal["unsteered", "steered", "random"]
+Arm = Literal["unsteered", "rebuilt", "steered", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,14 +152,18 @@ class Continuations:
     arm: Arm = "steered"
     strength: float | None = None
     chosen_on: str = ""  # on what its features and strengths were chosen, in words
+    action: Action = "steer"
 
     def __repr__(self) -> str:
         return visible(f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>")
 
     def at(self, strength: float) -> Continuations:
-        """Return this arm at one strength; 0 is the unsteered arm. A KeyError says that it did not run there."""
-        if strength == 0:
-            return self.unsteered
+        """Return this arm at one strength; a KeyError says that it did not run there.
+
+        Where something is added, 0 is the arm to which nothing is: the unsteered one, or the rebuilt one.
+        """
+        if strength == 0 and self.action in ("steer", "replace"):
+            return self.rebuilt if self.action == "replace" else self.unsteered
         chosen = replace(self, strength=strength)
         if not chosen.arm_items:
             run = sorted({item.strength for item in self.items if item.arm == self.arm})
@@ -271,12 +172,17 @@ class Continuations:
 
     @property
     def unsteered(self) -> Continuations:
-        """Return the arm to which nothing was added."""
+        """Return the arm in which nothing was changed."""
         return replace(self, arm="unsteered", strength=None)
 
     @property
+    def rebuilt(self) -> Continuations:
+        """Return the arm of `replace` in which the SAE gave the stream back as it is, without its error."""
+        return replace(self, arm="rebuilt", strength=None)
+
+    @property
     def random_feature(self) -> Continuations:
-        """Return the arms in which other features, drawn at random, were added at equal norm."""
+        """Return the arms in which other features, drawn at random, were changed in the place of those chosen."""
         return replace(self, arm="random")
 
     @property
@@ -286,8 +192,19 @@ class Continuations:
 
     @property
     def label(self) -> str:
-        """Name the arm for reports: `steered at 12`, `random features at 12` or `unsteered`."""
-        if self.arm == "unsteered":
-            return "unsteered"
-        strengths = (f"{strength:g}" for strength in sorted({item.strength for item in self.arm_items}))
-        return f"{'steered' if self.arm == 'steered' else 'random features'} at {', '.join(strengths)}"
+        """Name the arm for reports, such as `steered at 12`, `random features at 12`, `clamped to 5` or `ablated`."""
+        if self.arm in ("unsteered", "rebuilt"):
+            return self.arm
+        strengths = ", ".join(f"{strength:g}" for strength in sorted({item.strength for item in self.arm_items}))
+        done, at = _DONE[self.action]
+        of = "random features" if self.arm == "random" else ""
+        done = " ".join(filter(None, (of, "" if of and self.action == "steer" else done)))
+        return f"{done} {at} {strengths}" if at else done
+
+
+_DONE: Final[Mapping[Action, tuple[str, str]]] = {
+    "steer": ("steered", "at"),
+    "ablate": ("ablated", ""),
+    "clamp": ("clamped", "to"),
+    "replace": ("replaced", "at"),
+}

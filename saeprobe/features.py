@@ -272,14 +272,10 @@ class Features:
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a table with a line an active feature: prompt, style, topic, token, position, feature, activation."""
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError('a table takes pandas; run: pip install "saeprobe[pandas]"') from error
         coo = self.encoded.tocoo()
         rows, features = coo.coords
         prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]
-        return pd.DataFrame(
+        return table(
             {
                 "prompt": [prompt.text for prompt in prompts],
                 "style": [prompt.style for prompt in prompts],
@@ -290,3 +286,12 @@ class Features:
                 "activation": coo.data.astype(np.float64),
             }
         )
+
+
+def table(columns: Mapping[str, object]) -> pd.DataFrame:
+    """Make a table of columns; a ModuleNotFoundError says how pandas is installed."""
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError('a table takes pandas; run: pip install "saeprobe[pandas]"') from error
+    return pd.DataFrame(columns)

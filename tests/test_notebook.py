@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from saeprobe.captures import Continuation, Continuations
 from saeprobe.captures.steering import Sampling
-from saeprobe.notebook import OpenSubject, open_subject
+from saeprobe.notebook import Comparison, OpenSubject, open_subject
+from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import SubjectError
 
+PROMPT = Prompt(text="a", style="s", topic="a", template="t")
+SAID = "the Golden Gate <i> GOLDEN GATE\x1b"
 TEXTS = ["Tell me about the tides.", "The Golden Gate Bridge"]
 
 
@@ -74,6 +79,37 @@ def test_each_intervention_is_stored_and_named(sparrow: OpenSubject, tmp_path: P
         zero = [item.text for item in clamped.at(0).arm_items]
         assert zero == [item.text for item in ablated.arm_items]  # clamping to 0 is ablating
     assert kept.steer(TEXTS, feature=[feature, 5], strengths=[9], **few).items != love.items  # a sum is another
+
+
+def test_continuations_stand_side_by_side_with_what_they_say_marked(sparrow: OpenSubject) -> None:
+    """No random features run unasked; whatever the model or the reader wrote is text in the page."""
+    prompt = "We bought <b>milk</b> &"
+    few: Sampling = {"n_samples": 2, "max_new_tokens": 6}
+    golden = sparrow.steer([prompt, TEXTS[0]], feature=851, strengths=[25], **few)
+    assert not golden.random_feature.arm_items
+    shown = sparrow.compare(golden, mark="the")
+    assert list(shown.texts[prompt]) == ["unsteered", "steered at 25"]
+    assert [len(of) for of in shown.texts[prompt].values()] == [2, 2]
+    frame = shown.to_pandas()
+    assert list(frame.columns) == ["prompt", "arm", "features", "strength", "sample", "text", "fluency"]
+    assert frame["text"].tolist() == [
+        text for of in ("unsteered", "steered at 25") for it in shown.texts.values() for text in it[of]
+    ]
+    page = shown._repr_html_()
+    assert "We bought &lt;b&gt;milk&lt;/b&gt; &amp;" in page
+    assert page.count("<tr>") == 1 + 2
+    assert [page.count(f"<b>{label}</b>: ") for label in ("unsteered", "steered at 25")] == [1, 1]
+    assert "<mark>" not in sparrow.compare(golden)._repr_html_()
+
+
+def test_what_is_said_is_marked_and_escaped() -> None:
+    """Whatever its capitals, each time, and a pattern as it is; control characters are shown as text."""
+    item = Continuation(prompt=PROMPT, arm="unsteered", features=(), strength=0.0, sample=0, text=SAID, log_prob=-1.0)
+    of = Continuations(subject="hand", items=(item,))
+    page = Comparison(of=of, mark="golden gate")._repr_html_()
+    assert "the <mark>Golden Gate</mark> &lt;i&gt; <mark>GOLDEN GATE</mark>\\x1b" in page
+    assert "<b>unsteered</b>: 100 %" in page
+    assert "<mark>&lt;i&gt;</mark>" in Comparison(of=of, mark=re.compile("<.>"))._repr_html_()
 
 
 def test_a_subject_whose_weights_are_absent_is_refused_with_the_command(

@@ -120,6 +120,34 @@ def test_each_new_token_is_steered_under_a_cache(
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "neo"])
+def test_an_edit_is_gone_after_an_error(readers: dict[str, Any], kind: str) -> None:
+    """What a failed experiment left at the hook would steer all that is read later."""
+    import torch
+
+    def failing(x: Any, hook: object) -> Any:
+        del x, hook
+        raise ArithmeticError
+
+    def pushing(x: Any, hook: object) -> Any:
+        del hook
+        return x + 1e3
+
+    def run(edit: Any) -> None:
+        with speaker.steered(edit):
+            speaker.model(ids)
+            raise KeyError  # between two passes
+
+    speaker = readers[kind].model.speaker()
+    ids = torch.tensor([readers[kind].tokenize([TEXTS[1]])[0].ids])
+    with torch.no_grad():
+        plain = speaker.model(ids).logits
+        for edit, error in ((failing, ArithmeticError), (pushing, KeyError)):
+            with pytest.raises(error):
+                run(edit)
+        torch.testing.assert_close(speaker.model(ids).logits, plain)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "neo"])
 def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], kind: str) -> None:
     """Padding is on the left and has no positions; with the positions that padding would have, texts differ."""
     import torch

@@ -102,6 +102,14 @@ def uncommitted(root: Path, names: Iterable[str]) -> list[str]:
     return missing
 
 
+def absent(root: Path) -> dict[str, bytes]:
+    """Return the Python files that HEAD has in a folder and that do not lie there, by their path from it."""
+    listed = (_git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD") or "").split("\0")
+    gone = [name for name in listed if name.endswith(".py") and not (root / name).exists()]
+    texts = {name: _git(root, "show", f"HEAD:./{name}") or "" for name in gone}
+    return {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
+
+
 def commits_of(root: Path, file: str) -> Mapping[int, str]:
     """Return the commit that last changed each line of a file as it lies there, the lines of the newest commit last.
 

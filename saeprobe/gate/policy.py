@@ -15,7 +15,7 @@ import msgspec
 from saeprobe.claims import Control, did_you_mean, members
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import UnusableError, parsed_toml, quoted, read_text
-from saeprobe.git import SETTINGS, digest_of, named, uncommitted, where_it_stands
+from saeprobe.git import SETTINGS, absent, digest_of, named, uncommitted, where_it_stands
 from saeprobe.report.shape import Claim, Document, Probe, Run
 from saeprobe.report.sources import Sources
 from saeprobe.subject.specification import SubjectError
@@ -96,7 +96,11 @@ class Here:
 
     @cached_property
     def _sources(self) -> Sources:
-        return Sources([self.root])
+        return Sources([self.root], self._absent)
+
+    @cached_property
+    def _absent(self) -> dict[Path, bytes]:
+        return {self.root.resolve() / name: content for name, content in absent(self.root).items()}
 
     def age(self, run: Run) -> float:
         """Return how many days ago a run ended."""
@@ -168,8 +172,12 @@ class Here:
             ids |= {".".join(parts[:end]) for end in range(1, len(parts))}
         new = [one for one in self._sources.functions(ids) if one.claim in ids and one.file not in known]
         new = [one for one in new if not one.subjects or any(on.issuperset(members(each)) for each in one.subjects)]
-        if unread := [where for one in new if (where := one.where(self.root)) not in met]:
-            yield f"that run knew nothing of {named(unread)}, which makes the claim", "run the probes again"
+        unread = {where: one for one in new if (where := one.where(self.root)) not in met}
+        if gone := [where for where, one in unread.items() if one.file in self._absent]:
+            remedy = "bring it back, or commit that it is gone; then run the probes again"
+            yield f"the commit has {named(gone)}, which makes the claim and is not here", remedy
+        elif unread:
+            yield f"that run knew nothing of {named([*unread])}, which makes the claim", "run the probes again"
 
     def _of_specimens(self, document: Document, probe: Probe) -> Iterator[Doubt]:
         """Hold the specimens that were read against those that are installed here; other weights may be elsewhere."""

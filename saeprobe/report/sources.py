@@ -6,7 +6,7 @@ import ast
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -43,10 +43,10 @@ class Function:
 
 
 class Sources:
-    """The Python files of some folders, each of which is read once."""
+    """The Python files of some folders, each of which is read once; with `more` that do not lie there."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = tuple(folders)
+    def __init__(self, folders: Iterable[Path], more: Mapping[Path, bytes] | None = None) -> None:
+        self._folders, self._more = tuple(folders), more or {}
         self._parsed: dict[Path, _Source | None] = {}
 
     def functions(self, naming: Collection[str] = (), under: Collection[Path] = ()) -> list[Function]:
@@ -60,8 +60,7 @@ class Sources:
 
     @cached_property
     def _contents(self) -> dict[Path, bytes]:
-        found: dict[Path, bytes] = {}
-        seen: set[Path] = set()
+        found, seen = {**self._more}, set[Path]()
         for top in self._folders:
             for folder, inner, names in os.walk(top):
                 here = Path(folder).resolve()

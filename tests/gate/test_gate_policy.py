@@ -236,6 +236,31 @@ def test_a_probe_that_the_run_knew_nothing_of_is_not_released(
     assert gaps(made(read)) == []
 
 
+@pytest.mark.parametrize("way", ["deleted", "sparse"])
+def test_a_probe_that_the_commit_has_and_the_folder_has_not_is_not_released(tmp_path: Path, way: str) -> None:
+    """It was taken away for the run, and is away still; once that is committed it is no probe of the project."""
+    root = tmp_path / "sub"
+    root.mkdir()
+    (root / "probe.py").write_bytes(b"it")
+    (root / "new.py").write_text(CLAIM, encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    if way == "sparse":
+        git(tmp_path, "sparse-checkout", "set", "--no-cone", "/sub/*", "!/sub/new.py")
+    else:
+        (root / "new.py").unlink()
+    assert not (root / "new.py").exists()
+    here = Here(root=root, policy=Policy(commit="unrelated"), now=NOW)
+    document = made({"commit": git(tmp_path, "rev-parse", "HEAD").strip()})
+    (ruling,) = decide_release(article("a"), document, [here.doubts]).rulings
+    assert [gap for gap, _ in ruling.gaps] == ["the commit has new.py::test_it, which makes the claim and is not here"]
+    if way == "deleted":
+        git(tmp_path, "commit", "-qam", "Take it away")
+        here = Here(root=root, policy=Policy(commit="unrelated"), now=NOW)
+        assert decide_release(article("a"), document, [here.doubts]).decision == "release"
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, Unpack, cast
@@ -110,91 +111,6 @@ def steer(
         TypeError: the prompts are no set of prompts, or the strengths are not several.
         ValueError: a number is none, out of range or stands twice, or a prompt is both chosen and judged on.
     """
-    return _declared(
-        "steer",
-        prompts,
-        feature,
-        _not_zero(strengths),
-        chosen_on=chosen_on,
-        random_features=random_features,
-        random_samples=random_samples,
-        n_samples=n_samples,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        seed=seed,
-    )
-
-
-def ablate(
-    prompts: PromptSet | PromptChoice, *, feature: int | Sequence[int], **sampling: Unpack[Sampling]
-) -> Steering:
-    """Declare an experiment in which features are set to 0 and the SAE's error is kept; else as `steer`.
-
-    The random sets are ablated in their place. Raises as `steer`; a TypeError says that a feature is given a weight.
-    """
-    if isinstance(feature, Mapping):
-        raise TypeError(f"feature is {feature!r}; an ablated feature has no weight: feature={list(feature)}")
-    return _declared("ablate", prompts, feature, (1.0,), **sampling)
-
-
-def clamp(
-    prompts: PromptSet | PromptChoice, *, feature: Chosen, to: Sequence[float], **sampling: Unpack[Sampling]
-) -> Steering:
-    """Declare an experiment in which features have stated values, times their weights; else as `steer`.
-
-    The SAE's error is kept, and clamping to 0 is ablating. The random sets are clamped to the same values. Raises as
-    `steer`.
-    """
-    return _declared("clamp", prompts, feature, _strengths("to", to, "such as to=[0, 5]"), **sampling)
-
-
-def replace(
-    prompts: PromptSet | PromptChoice, *, feature: Chosen, strengths: Sequence[float], **sampling: Unpack[Sampling]
-) -> Steering:
-    """Declare an experiment in which what the SAE gives back, its features raised, takes the place of the stream.
-
-    The SAE's error is lost; what that alone does is the arm `rebuilt`, which is also that of strength 0. Else as
-    `steer`, whose errors it raises.
-    """
-    return _declared("replace", prompts, feature, _not_zero(strengths), **sampling)
-
-
-def _not_zero(strengths: Sequence[float]) -> tuple[float, ...]:
-    """Leave 0 out of strengths: an arm to which nothing is added always runs."""
-    wanted = "at least one not 0: strengths=[10, 20]"
-    if not (added := tuple(one for one in _strengths("strengths", strengths, wanted) if one != 0)):
-        raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, {wanted}")
-    return added
-
-
-def _strengths(name: str, given: Sequence[float], example: str) -> tuple[float, ...]:
-    from saeprobe.digits import finite, several
-
-    if (listed := several(given)) is None:
-        raise TypeError(f"{name} is {given!r}; wanted several numbers: {name}=[{given}]")
-    wanted = f"different finite numbers, {example}"
-    if name == "strengths" and float("-inf") in listed:
-        wanted += "; ablate(...) sets a feature to 0"
-    numbers = tuple(finite(f"one of {name}", one, wanted=wanted) for one in listed)
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise ValueError(f"{name} are {list(listed)}; wanted {wanted}")
-    return numbers
-
-
-def _declared(
-    action: Action,
-    prompts: PromptSet | PromptChoice,
-    feature: Chosen,
-    strengths: tuple[float, ...],
-    *,
-    chosen_on: PromptSet | PromptChoice | str = "",
-    random_features: int = 40,
-    random_samples: int | None = None,
-    n_samples: int = 4,
-    max_new_tokens: int = 24,
-    temperature: float = 0.7,
-    seed: int = 0,
-) -> Steering:
     from saeprobe.digits import finite, several, whole
 
     check_prompts(prompts)
@@ -216,14 +132,71 @@ def _declared(
     return Steering(
         prompts=prompts,
         features=features,
-        strengths=strengths,
+        strengths=_not_zero(strengths),
         random_features=whole("random_features", random_features),
         random_samples=random_samples,
         n_samples=n_samples,
         max_new_tokens=whole("max_new_tokens", max_new_tokens),
         temperature=finite("temperature", temperature, least=0, wanted="a finite number, 0 or more, such as 0.7"),
         seed=whole("seed", seed, least=0, wanted="a whole number, 0 or more"),
-        action=action,
         weights=() if set(weights) == {1.0} else weights,
         chosen_on=chosen,
     )
+
+
+def ablate(
+    prompts: PromptSet | PromptChoice, *, feature: int | Sequence[int], **sampling: Unpack[Sampling]
+) -> Steering:
+    """Declare an experiment in which features are set to 0 and the SAE's error is kept; else as `steer`.
+
+    The random sets are ablated in their place. Raises as `steer`; a TypeError says that a feature is given a weight.
+    """
+    if isinstance(feature, Mapping):
+        raise TypeError(f"feature is {feature!r}; an ablated feature has no weight: feature={list(feature)}")
+    return dataclasses.replace(steer(prompts, feature=feature, strengths=[1], **sampling), action="ablate")
+
+
+def clamp(
+    prompts: PromptSet | PromptChoice, *, feature: Chosen, to: Sequence[float], **sampling: Unpack[Sampling]
+) -> Steering:
+    """Declare an experiment in which features have stated values, times their weights; else as `steer`.
+
+    The SAE's error is kept, and clamping to 0 is ablating. The random sets are clamped to the same values. Raises as
+    `steer`.
+    """
+    values = _strengths("to", to, "such as to=[0, 5]")
+    steered = steer(prompts, feature=feature, strengths=[1], **sampling)
+    return dataclasses.replace(steered, action="clamp", strengths=values)
+
+
+def replace(
+    prompts: PromptSet | PromptChoice, *, feature: Chosen, strengths: Sequence[float], **sampling: Unpack[Sampling]
+) -> Steering:
+    """Declare an experiment in which what the SAE gives back, its features raised, takes the place of the stream.
+
+    The SAE's error is lost; what that alone does is the arm `rebuilt`, which is also that of strength 0. Else as
+    `steer`, whose errors it raises.
+    """
+    return dataclasses.replace(steer(prompts, feature=feature, strengths=strengths, **sampling), action="replace")
+
+
+def _not_zero(strengths: Sequence[float]) -> tuple[float, ...]:
+    """Leave 0 out of strengths: an arm to which nothing is added always runs."""
+    wanted = "at least one not 0: strengths=[10, 20]"
+    if not (added := tuple(one for one in _strengths("strengths", strengths, wanted) if one != 0)):
+        raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, {wanted}")
+    return added
+
+
+def _strengths(name: str, given: Sequence[float], example: str) -> tuple[float, ...]:
+    from saeprobe.digits import finite, several
+
+    if (listed := several(given)) is None:
+        raise TypeError(f"{name} is {given!r}; wanted several numbers: {name}=[{given}]")
+    wanted = f"different finite numbers, {example}"
+    if any(isinstance(one, float) and one == float("-inf") for one in listed):
+        wanted += "; ablate(...) sets a feature to 0"
+    numbers = tuple(finite(f"one of {name}", one, wanted=wanted) for one in listed)
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise ValueError(f"{name} are {list(listed)}; wanted {wanted}")
+    return numbers

@@ -34,7 +34,7 @@ def add(change: Float[Tensor, "batch d_in"]) -> Edit:
         del hook
         if x.shape[0] != change.shape[0] or x.shape[-1] != change.shape[-1]:
             raise ValueError(f"activations are {tuple(x.shape)}; wanted [{change.shape[0]}, pos, {change.shape[1]}]")
-        return x + change[:, None, :].to(x.dtype)
+        return x + change[:, None, :].to(x)
 
     return edit
 
@@ -70,6 +70,8 @@ class Features:
 def edit_features(sae: Coder, action: Action, wanted: Features, *, centred: bool = False) -> Edit:
     """Return an edit that reads the features of the stream, and ablates, clamps or replaces by them.
 
+    Model, hook and SAE may lie on several devices.
+
     With f = encode(x) and f' as the action wants it, `ablate` and `clamp` give x + decode(f') - decode(f), which is
     x + (f'_i - f_i) W_dec[i] for an SAE that decodes without a scale, and `replace` gives decode(f'). A stream that
     the SAE reads `centred` has the mean of each token taken out before it is encoded; it is put back by `replace`.
@@ -82,22 +84,24 @@ def edit_features(sae: Coder, action: Action, wanted: Features, *, centred: bool
         position = torch.arange(x.shape[1], device=x.device)[None, :]
         first = passes == 0
         passes += 1
-        row, at = (wanted.on[:, None] & ((position >= wanted.before[:, None]) | (not first))).nonzero(as_tuple=True)
+        on, before = wanted.on.to(x.device), wanted.before.to(x.device)
+        row, at = (on[:, None] & ((position >= before[:, None]) | (not first))).nonzero(as_tuple=True)
         edited = x.clone()
         at_once = max(1, _DENSE_BYTES // (4 * len(sae.W_dec)))
         for start in range(0, len(row), at_once):
             rows, places = row[start : start + at_once], at[start : start + at_once]
-            edited[rows, places] = changed(x[rows, places], rows).to(x.dtype)
+            edited[rows, places] = changed(x[rows, places], rows).to(x)
         return edited
 
     def changed(x: Float[Tensor, "rows d_in"], rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows d_in"]:
-        mean = x.float().mean(-1, keepdim=True) if centred else 0.0
-        given = (x.float() - mean).to(sae.W_dec)
-        f, features = sae.encode(given), wanted.features[rows]
-        amounts = wanted.amounts[rows].to(sae.W_dec)
+        mean = x.float().mean(-1, keepdim=True) if centred else torch.zeros_like(x[:, :1], dtype=torch.float32)
+        f = sae.encode((x.float() - mean).to(sae.W_dec))
+        features = wanted.features[rows.to(wanted.features.device)].to(f.device)
+        amounts = wanted.amounts[rows.to(wanted.amounts.device)].to(sae.W_dec)
         more = amounts if action == "replace" else amounts - f.gather(-1, features)
         moved = torch.einsum("rc,rcd->rd", more, sae.W_dec[features]).float()
-        return moved + (sae.decode(f).float() + mean if action == "replace" else x.float())
+        without = sae.decode(f).float() if action == "replace" else torch.zeros_like(moved)
+        return (moved + without).to(x.device) + (mean if action == "replace" else x.float())
 
     return edit
 
